@@ -1,0 +1,128 @@
+"""Callbacks of train.py."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import TensorBoardLogger
+from torchvision.utils import make_grid, save_image
+
+from lightning_inv.modules import PriorTraining
+from lightning_inv.noise import NoiseStream
+from lightning_inv.priors import save_prior
+from lightning_inv.solvers import Problem, Unconditional
+
+
+def tensorboard(trainer: Trainer) -> Any:
+    """The summary writer of the run's TensorBoard logger on the first process, or None."""
+    found = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
+    return found.experiment if found and trainer.is_global_zero else None
+
+
+class PriorFile(Callback):
+    """Writes ``prior.safetensors`` whenever the validation loss is the best so far, and at the end of training.
+
+    The file always holds the averaged weights of the best validation, or the last ones if none was made.
+
+    Args:
+        folder: The folder of the file.
+        provenance: What to tell of the weights besides steps, loss and data, such as a licence.
+    """
+
+    def __init__(self, folder: str = "runs/prior", provenance: dict[str, str] | None = None) -> None:
+        self.path, self.provenance = Path(folder) / "prior.safetensors", provenance or {}
+        self.best: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        loss = trainer.callback_metrics.get("val/loss")
+        if trainer.sanity_checking or loss is None:
+            return
+        if self.best is None or loss.item() < self.best:
+            self.best = loss.item()
+            self._write(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if self.best is None:
+            self._write(trainer, pl_module)
+
+    def _write(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if not trainer.is_global_zero:
+            return
+        data = trainer.datamodule
+        told = {
+            "data": type(data).__name__,
+            "steps": trainer.global_step,
+            "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
+            "val_loss": self.best,
+            **self.provenance,
+        }
+        save_prior(self.path, pl_module.averaged, told)
+
+
+class SampleGrid(Callback):
+    """Draws a grid of samples from the averaged weights after each validation.
+
+    The latest grid is ``samples.png`` in the run's folder; all of them are in TensorBoard.
+
+    Args:
+        folder: The folder of the grid.
+        count: The number of samples; 0 for none.
+        steps: The denoising steps of each.
+        seed: The noise follows from it, so that grids of one run can be compared.
+    """
+
+    def __init__(self, folder: str = "runs/prior", count: int = 64, steps: int = 50, seed: int = 0) -> None:
+        self.path, self.count, self.seed = Path(folder) / "samples.png", count, seed
+        self.solver = Unconditional(steps)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        self.solver.check(pl_module.denoiser, None)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if trainer.sanity_checking or not (self.count and trainer.is_global_zero):
+            return
+        prior, device = pl_module.averaged, pl_module.device
+        rng = NoiseStream.of(self.seed, range(self.count), "samples", device=device)
+        classes = prior.network.num_classes
+        label = None if classes is None else torch.arange(self.count, device=device) % classes
+        with trainer.precision_plugin.forward_context():
+            samples = self.solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1)
+        grid = make_grid(samples.cpu() / 2 + 0.5, nrow=max(1, round(self.count**0.5)), padding=1)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        save_image(grid, self.path)
+        if (writer := tensorboard(trainer)) is not None:
+            writer.add_image("samples", grid, trainer.global_step)
+
+
+class ImagesPerSecond(Callback):
+    """Logs how many images all devices together train on in a second.
+
+    Args:
+        clock: Tells the time in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock
+        self.since: float | None = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
+    ) -> None:
+        now, since = self.clock(), self.since
+        self.since = now
+        if since is not None:
+            rate = len(batch["image"]) * trainer.world_size / max(now - since, 1e-9)
+            pl_module.log("images/s", rate, prog_bar=True, batch_size=1)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.since = None

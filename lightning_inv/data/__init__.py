@@ -1,0 +1,8 @@
+"""Data modules."""
+
+from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.digits import Digits
+from lightning_inv.data.fashion_mnist import FashionMNIST
+from lightning_inv.data.sampler import StreamSampler
+
+__all__ = ["Digits", "FashionMNIST", "ImageDataModule", "ImageDataset", "StreamSampler"]

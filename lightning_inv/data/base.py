@@ -1,0 +1,129 @@
+"""Data modules yield batches of dictionaries.
+
+Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``, its
+position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is one.
+"""
+
+import abc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from lightning_inv.data.sampler import StreamSampler
+from lightning_inv.noise import generator
+
+
+class ImageDataset(Dataset, abc.ABC):
+    """Images by index, with names that are known before any image is read."""
+
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(len(self)))
+
+    @abc.abstractmethod
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The item at ``index``; see the module's docstring for its keys."""
+
+    def check(self) -> None:
+        """Finds what is wrong with the data before any work is done on them.
+
+        Raises:
+            ValueError: Something is; the message names the file.
+        """
+
+
+class ImageDataModule(LightningDataModule, abc.ABC):
+    """Loaders over the splits of one source of images.
+
+    Args:
+        batch_size: Images in a batch, on each device.
+        num_workers: Processes that load images.
+        split: The split that ``infer.py`` reads.
+        limit: Read only the first so many images of ``split``; all of them if None.
+        flip: Mirror training images left to right with probability 1/2.
+        seed: The order and the flips of training images follow from it.
+
+    Raises:
+        ValueError: A number is out of its range, or the source has no such split.
+    """
+
+    splits: Sequence[str] = ("train", "val", "test")
+    """The splits that this source has."""
+
+    def __init__(
+        self,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        split: str = "test",
+        limit: int | None = None,
+        flip: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"data.batch_size must be at least 1, got {batch_size}.")
+        if limit is not None and limit < 1:
+            raise ValueError(f"data.limit must be at least 1, got {limit}.")
+        if split not in self.splits:
+            raise ValueError(f"{type(self).__name__} has the splits {', '.join(self.splits)}; got {split!r}.")
+        self.batch_size, self.num_workers, self.split, self.limit = batch_size, num_workers, split, limit
+        self.flip, self.seed = flip, seed
+        self.finished: frozenset[int] = frozenset()
+        # A rank whose share is empty has no batches; that is no error.
+        self.allow_zero_length_dataloader_with_multiple_devices = True
+
+    @abc.abstractmethod
+    def dataset(self, split: str) -> ImageDataset:
+        """The images of a split."""
+
+    def selected(self) -> ImageDataset | Subset:
+        """The images that ``infer.py`` reads: the first ``limit`` of ``split``."""
+        dataset = self.dataset(self.split)
+        return dataset if self.limit is None else Subset(dataset, range(min(self.limit, len(dataset))))
+
+    def train_dataloader(self) -> DataLoader:
+        images, trainer = self.dataset("train"), self.trainer
+        sampler = StreamSampler(
+            len(images),
+            self.batch_size,
+            trainer.global_rank,
+            trainer.world_size,
+            self.seed,
+            lambda: trainer.global_step * trainer.accumulate_grad_batches,
+        )
+        return self._loader(images, sampler=sampler, drop_last=True)
+
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        trainer = self.trainer
+        if self.flip and trainer.training:
+            rng = generator(self.seed, trainer.global_step, trainer.fit_loop.batch_idx, trainer.global_rank, "flip")
+            mirrored = (torch.rand(len(batch["image"]), generator=rng) < 0.5).to(batch["image"].device)
+            batch["image"] = torch.where(mirrored[:, None, None, None], batch["image"].flip(-1), batch["image"])
+        return batch
+
+    def val_dataloader(self) -> DataLoader:
+        images, trainer = self.dataset("val"), self.trainer
+        return self._loader(Subset(images, range(trainer.global_rank, len(images), trainer.world_size)))
+
+    def predict_dataloader(self) -> DataLoader:
+        images, trainer = self.selected(), self.trainer
+        todo = [i for i in range(len(images)) if i not in self.finished]
+        return self._loader(Subset(images, todo[trainer.global_rank :: trainer.world_size]))
+
+    def _loader(self, images: Dataset, **settings: Any) -> DataLoader:
+        return DataLoader(
+            images,
+            batch_size=self.batch_size,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.num_workers > 0 and torch.accelerator.is_available(),
+            **settings,
+        )
+

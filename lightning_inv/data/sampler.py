@@ -1,0 +1,54 @@
+"""The order of training images as a function of the seed and the number of batches taken, nothing else."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.utils.data import Sampler
+
+from lightning_inv.noise import generator
+
+
+class StreamSampler(Sampler[int]):
+    """Shuffled passes over the data that go on exactly where an interrupted run stopped.
+
+    Pass e is a permutation seeded by (seed, e); each rank takes its share of every global batch. Images that do
+    not fill a last global batch wait for another pass.
+
+    Args:
+        length: The number of images.
+        batch_size: Images in a batch of one rank.
+        rank: This rank.
+        world_size: The number of ranks.
+        seed: The order follows from it.
+        batches_taken: Tells how many batches each rank has taken so far; asked when a pass begins.
+
+    Raises:
+        ValueError: There are fewer images than one global batch.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        seed: int,
+        batches_taken: Callable[[], int],
+    ) -> None:
+        self.batches = length // (batch_size * world_size)
+        if not self.batches:
+            raise ValueError(
+                f"training needs at least one batch of {batch_size} images on each of {world_size} devices, "
+                f"got {length} images; make data.batch_size smaller."
+            )
+        self.length, self.batch_size, self.rank, self.world_size = length, batch_size, rank, world_size
+        self.seed, self.batches_taken = seed, batches_taken
+
+    def __len__(self) -> int:
+        return self.batches * self.batch_size
+
+    def __iter__(self) -> Iterator[int]:
+        epoch, first = divmod(self.batches_taken(), self.batches)
+        order = torch.randperm(self.length, generator=generator(self.seed, epoch, "order"))
+        order = order[: self.batches * self.world_size * self.batch_size]
+        return iter(order.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten().tolist())

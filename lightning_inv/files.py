@@ -1,0 +1,35 @@
+"""Files that are written whole or not at all."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that takes its name only when it is complete and on the disk.
+
+    It is written beside its target, so the last step is a rename within one file system; a reader, or a run
+    that was killed, never meets half a file.
+
+    Args:
+        path: The target; its folder is made if need be.
+
+    Raises:
+        OSError: The file could not be written (disk full, no permission), with the target's name.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except RuntimeError as error:  # torch reports a full disk so
+        raise OSError(f"could not write {path}: {error}. Is the disk full?") from error
+    finally:
+        part.unlink(missing_ok=True)

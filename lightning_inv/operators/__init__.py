@@ -1,0 +1,5 @@
+"""Measurement operators."""
+
+from lightning_inv.operators.base import Images, LinearOperator, Operator, SVDOperator
+
+__all__ = ["Images", "LinearOperator", "Operator", "SVDOperator"]

@@ -1,0 +1,129 @@
+"""What an operator can do is its type, and decides which solvers accept it."""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from lightning_inv.linalg import conjugate_gradient
+from lightning_inv.noise import NoiseStream
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images that an operator is made ready for.
+
+    Args:
+        shape: The shape ``(C, H, W)`` of each.
+        names: The name of each.
+        rng: The random numbers of each, for operators that differ from image to image.
+    """
+
+    shape: tuple[int, int, int]
+    names: Sequence[str]
+    rng: NoiseStream
+
+
+class Operator(nn.Module, abc.ABC):
+    """A map x -> A(x), differentiable, deterministic and without noise. Tensors it needs are buffers."""
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        """Finds early what would make ``prepare`` fail.
+
+        Args:
+            shape: The shape ``(C, H, W)`` of the images.
+            names: The names of all images to come.
+
+        Raises:
+            ValueError: The operator cannot measure such images.
+        """
+
+    def prepare(self, images: Images) -> "Operator":
+        """The operator for these images: of their shape, and with what differs from image to image drawn."""
+        return self
+
+    def observed(self, y: Tensor) -> Tensor:
+        """1 where y holds a measurement and 0 where nothing was seen, broadcastable to y."""
+        return y.new_ones(())
+
+    @abc.abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """A(x), from ``(B, C, H, W)`` to ``(B, ...)``."""
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """An image that explains y, from ``(B, ...)`` to ``(B, C, H, W)``; exact for linear operators.
+
+        Raises:
+            TypeError: The operator has none.
+        """
+        raise TypeError(f"{type(self).__name__} has no pseudo-inverse.")
+
+
+class LinearOperator(Operator):
+    """A linear map with an adjoint. The inverses below are found by conjugate gradients."""
+
+    @abc.abstractmethod
+    def adjoint(self, y: Tensor) -> Tensor:
+        """A^T y, from ``(B, ...)`` to ``(B, C, H, W)``."""
+
+    def pinv(self, y: Tensor) -> Tensor:
+        """The x of least norm among those that minimise |y - A x|."""
+        return conjugate_gradient(lambda x: self.adjoint(self(x)), self.adjoint(y))
+
+    def prox(self, z: Tensor, y: Tensor, rho: float | Tensor) -> Tensor:
+        """The x that minimises |y - A x|^2 + rho |x - z|^2, for rho > 0."""
+        return conjugate_gradient(lambda x: self.adjoint(self(x)) + rho * x, self.adjoint(y) + rho * z)
+
+
+class SVDOperator(LinearOperator):
+    """A linear map A = U diag(s) V^T whose factors are cheap to apply.
+
+    Spectra are as large as images: where A sees nothing, ``s`` is 0, ``Ut`` writes 0 and ``U`` reads nothing. So
+    no solver needs indices, sorting or padding.
+
+    Attributes:
+        s: The singular values (a buffer), broadcastable to ``(B, C, H, W)``; set by ``prepare``.
+    """
+
+    s: Tensor
+
+    @abc.abstractmethod
+    def V(self, z: Tensor) -> Tensor:
+        """From spectra to images, ``(B, C, H, W)`` to ``(B, C, H, W)``."""
+
+    @abc.abstractmethod
+    def Vt(self, x: Tensor) -> Tensor:
+        """From images to spectra, the inverse of ``V``."""
+
+    @abc.abstractmethod
+    def U(self, z: Tensor) -> Tensor:
+        """From spectra, ``(B, C, H, W)``, to measurements."""
+
+    @abc.abstractmethod
+    def Ut(self, y: Tensor) -> Tensor:
+        """From measurements to spectra, the adjoint of ``U``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.U(self.s * self.Vt(x))
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.V(self.s * self.Ut(y))
+
+    def solve(self, y: Tensor) -> Tensor:
+        """S^+ U^T y: what y says of each singular direction, 0 where it says nothing, ``(B, C, H, W)``."""
+        seen = self.s > 0
+        return torch.where(seen, self.Ut(y) / torch.where(seen, self.s, 1.0), 0.0)
+
+    def pinv(self, y: Tensor) -> Tensor:
+        return self.V(self.solve(y))
+
+    def prox(self, z: Tensor, y: Tensor, rho: float | Tensor) -> Tensor:
+        return self.V((self.s * self.Ut(y) + rho * self.Vt(z)) / (self.s**2 + rho))
+
+
+def need_channels(operator: Operator, shape: tuple[int, int, int], channels: int) -> None:
+    """Raises ValueError unless images of ``shape`` have so many channels."""
+    if shape[0] != channels:
+        raise ValueError(f"{type(operator).__name__} needs images of {channels} channels, got shape {tuple(shape)}.")

@@ -1,0 +1,96 @@
+"""A prior is one file: weights as safetensors, and in its header all that is needed to use them.
+
+The header holds the recipe of the denoiser (parametrisation, network, schedule, shape), the range of the images
+and the provenance of the weights, as text. Nothing is unpickled, and only classes of trusted packages are built.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.files import atomic_write
+from lightning_inv.networks import Network
+from lightning_inv.recipes import build
+from lightning_inv.schedules import Schedule
+
+FORMAT = "lightning_inv.prior/1"
+
+
+def save_prior(
+    path: str | Path, denoiser: Denoiser, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None
+) -> None:
+    """Writes a prior to one file, whole or not at all.
+
+    Args:
+        path: The file, by custom ``prior.safetensors``.
+        denoiser: The denoiser.
+        provenance: Where the weights come from, plain data.
+        weights: The weights to write instead of the denoiser's own, such as their running mean.
+
+    Raises:
+        ValueError: The denoiser holds what text cannot describe.
+        OSError: The file could not be written.
+    """
+    try:
+        header = {
+            "format": FORMAT,
+            "denoiser": json.dumps(denoiser.recipe),
+            "range": json.dumps([-1.0, 1.0]),
+            "provenance": json.dumps(provenance),
+        }
+    except TypeError as error:
+        raise ValueError(f"{type(denoiser).__name__} cannot be described in a file: {error}.") from None
+    weights = denoiser.state_dict() if weights is None else weights
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, header)
+    with atomic_write(Path(path)) as file:
+        file.write(data)
+
+
+def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
+    """Reads a prior, frozen and in evaluation mode.
+
+    Args:
+        path: A file that ``train.py`` or ``save_prior`` wrote.
+        packages: Packages, besides ``lightning_inv``, whose classes the file may name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated, is not a prior, or names what is not trusted.
+    """
+    header, weights = _read(Path(path))
+    if header.get("format") != FORMAT:
+        raise ValueError(f"{path} is not a prior of this version: format {header.get('format')!r}, not {FORMAT!r}.")
+    try:
+        recipe = json.loads(header["denoiser"])
+        denoiser = build(recipe, (Denoiser, Network, Schedule), packages)
+        denoiser.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} does not describe a prior that can be built: {error}") from None
+    return denoiser.eval().requires_grad_(False)
+
+
+def read_provenance(path: str | Path) -> dict[str, Any]:
+    """Where the weights of a prior come from.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated or not a prior.
+    """
+    header, _ = _read(Path(path))
+    return json.loads(header.get("provenance", "{}"))
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    if not path.is_file():
+        raise FileNotFoundError(f"no prior at {path}; train one with train.py, or give the path of one.")
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file: {error}.") from None

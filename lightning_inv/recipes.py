@@ -1,0 +1,87 @@
+"""Recipes: objects that remember how they were built, so that a file can build them again.
+
+A recipe is plain data, ``{"class_path": "package.Class", "init_args": {...}}``, nested where an argument
+was itself built from a recipe. Only a recipe travels in a file of weights, never a pickled object.
+"""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+TRUSTED = ("lightning_inv",)
+"""Packages whose classes a file may name."""
+
+
+class Recorded:
+    """Remembers the arguments of its constructor in ``recipe``.
+
+    Arguments are numbers, strings, booleans, None, lists of these, or other recorded objects.
+    """
+
+    recipe: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            cls.__init__ = _recording(cls.__init__)
+
+
+def _recording(init: Any) -> Any:
+    """The constructor, which first writes its arguments down; of nested calls the outermost does."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def wrapped(self: Recorded, *args: Any, **kwargs: Any) -> None:
+        if "recipe" not in self.__dict__:
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            arguments = {name: _plain(value) for name, value in list(bound.arguments.items())[1:]}
+            path = f"{type(self).__module__}.{type(self).__qualname__}"
+            self.__dict__["recipe"] = {"class_path": path, "init_args": arguments}
+        init(self, *args, **kwargs)
+
+    return wrapped
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Recorded):
+        return value.recipe
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[str] = ()) -> Any:
+    """Builds the object of a recipe.
+
+    Args:
+        recipe: The recipe; it may come from a stranger's file.
+        kinds: The classes allowed, at every level of the recipe.
+        packages: Packages that are trusted besides ``lightning_inv``. Nothing outside them is imported.
+
+    Raises:
+        ValueError: The recipe is malformed, names a class outside the trusted packages, or one that is not
+            a subclass of ``kinds``, or its arguments do not fit the class.
+    """
+    if not isinstance(recipe, dict) or set(recipe) != {"class_path", "init_args"}:
+        raise ValueError(f"a recipe has the keys class_path and init_args, got {recipe!r}.")
+    path = str(recipe["class_path"])
+    if path.split(".")[0] not in (*TRUSTED, *packages):
+        raise ValueError(f"class {path!r} is outside the trusted packages {[*TRUSTED, *packages]}.")
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise ValueError(f"class {path!r} cannot be imported: {error}.") from None
+    if not (isinstance(found, type) and issubclass(found, kinds)):
+        raise ValueError(f"{path!r} is not a {' or '.join(kind.__name__ for kind in kinds)}.")
+    arguments = {
+        key: build(value, kinds, packages) if isinstance(value, dict) else value
+        for key, value in recipe["init_args"].items()
+    }
+    try:
+        return found(**arguments)
+    except TypeError as error:
+        raise ValueError(f"{path!r} does not take the arguments {sorted(arguments)}: {error}.") from None

@@ -1,0 +1,103 @@
+r"""Noise schedules, and the notation of the whole package.
+
+A schedule maps a time t = 0, ..., T to the signal and noise scales of
+
+    x_t = alpha_t x + sigma_t eps,    eps ~ N(0, I).
+
+- ``x`` is an image in [-1, 1], shape ``(B, C, H, W)``.
+- Time 0 is clean: alpha_0 = 1 and sigma_0 = 0, so no solver has a case for its last step.
+- alpha_t is sqrt(alpha-bar_t) of Ho et al. (2020). The noise relative to the signal, called sigma_t in papers
+  with variance-exploding coordinates, is ``sigma_t / alpha_t`` here.
+- A step goes from ``t`` to ``s < t``.
+- ``y`` is what was seen, ``A`` the operator, ``A.s`` its singular values, and ``sigma_y`` the standard deviation
+  of the noise of y in units of x, that is, of images in [-1, 1].
+"""
+
+import abc
+import math
+
+import torch
+from torch import Tensor, nn
+
+from lightning_inv.recipes import Recorded
+
+
+class Schedule(Recorded, nn.Module, abc.ABC):
+    """A variance-preserving schedule given by its betas.
+
+    Attributes:
+        alpha: Signal scales of t = 0..T, shape ``(T + 1,)``.
+        sigma: Noise scales of t = 0..T, shape ``(T + 1,)``.
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+
+    def __init__(self, betas: Tensor) -> None:
+        super().__init__()
+        alpha_bar = torch.cat([torch.ones(1, dtype=torch.double), torch.cumprod(1 - betas.double(), 0)])
+        self.register_buffer("alpha", alpha_bar.sqrt().float(), persistent=False)
+        self.register_buffer("sigma", (1 - alpha_bar).sqrt().float(), persistent=False)
+
+    @property
+    def T(self) -> int:
+        """The last time."""
+        return len(self.alpha) - 1
+
+    def forward(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Scales alpha_t, sigma_t: scalars for a scalar t, shape ``(B, 1, 1, 1)`` for t of shape ``(B,)``."""
+        shape = (-1, 1, 1, 1) if t.ndim else ()
+        return self.alpha[t].view(shape), self.sigma[t].view(shape)
+
+    def timesteps(self, steps: int) -> Tensor:
+        """The grid t_0 > ... > t_steps = 0 of exactly ``steps`` steps, shape ``(steps + 1,)``, on the CPU.
+
+        t_i = 1 + floor((steps - 1 - i) T / steps), then 0: for steps that divide T this is the grid of the DDRM
+        and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked for
+        when they do not divide T; ours never does.
+
+        Raises:
+            ValueError: ``steps`` is not in [1, T].
+        """
+        if not 1 <= steps <= self.T:
+            raise ValueError(f"steps must be in [1, {self.T}], got {steps}.")
+        return torch.cat([1 + torch.arange(steps - 1, -1, -1) * self.T // steps, torch.zeros(1, dtype=torch.long)])
+
+
+def _check_length(T: int) -> int:
+    if T < 1:
+        raise ValueError(f"T must be at least 1, got {T}.")
+    return T
+
+
+class LinearSchedule(Schedule):
+    """Betas that grow linearly.
+
+    Source: Ho et al. (2020), Denoising Diffusion Probabilistic Models, https://arxiv.org/abs/2006.11239.
+
+    Args:
+        T: The last time.
+        beta_min: The first beta.
+        beta_max: The last beta.
+    """
+
+    def __init__(self, T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> None:
+        if not 0 < beta_min <= beta_max < 1:
+            raise ValueError(f"betas must obey 0 < beta_min <= beta_max < 1, got {beta_min} and {beta_max}.")
+        super().__init__(torch.linspace(beta_min, beta_max, _check_length(T), dtype=torch.double))
+
+
+class CosineSchedule(Schedule):
+    """alpha_t^2 = f(t) / f(0), f(t) = cos^2((t / T + offset) / (1 + offset) pi / 2), betas clipped at 0.999.
+
+    Source: Nichol & Dhariwal (2021), https://arxiv.org/abs/2102.09672, equation 17.
+
+    Args:
+        T: The last time.
+        offset: Keeps the first betas away from zero.
+    """
+
+    def __init__(self, T: int = 1000, offset: float = 0.008) -> None:
+        u = torch.arange(_check_length(T) + 1, dtype=torch.double) / T
+        alpha_bar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
+        super().__init__((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))

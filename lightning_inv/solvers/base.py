@@ -1,0 +1,179 @@
+"""The two loops that all solvers share.
+
+A solver holds hyper-parameters only. All that depends on the data is in the problem, so one solver serves every
+batch and every device.
+"""
+
+import abc
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser, Estimate
+from lightning_inv.noise import NoiseStream
+from lightning_inv.operators import LinearOperator, Operator, SVDOperator
+from lightning_inv.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What was seen, how it was seen, what is believed beforehand, and the random numbers of each image.
+
+    Args:
+        y: The measurements, shape ``(B, ...)``; None if nothing was seen.
+        measurement: How they were made; None if nothing was seen.
+        prior: The prior.
+        rng: One stream an image, so that no image depends on its batch.
+        label: Classes, shape ``(B,)``, for priors that know classes.
+    """
+
+    y: Tensor | None
+    measurement: Measurement | None
+    prior: Denoiser
+    rng: NoiseStream
+    label: Tensor | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape ``(B, C, H, W)`` of the images sought."""
+        return (len(self.rng), *self.prior.shape)
+
+    def noise(self) -> Tensor:
+        """White noise in the shape of the images sought."""
+        return self.rng.normal(self.prior.shape)
+
+    def denoise(self, x_t: Tensor, t: Tensor) -> Estimate:
+        """The prior's estimate."""
+        return self.prior(x_t, t, self.label)
+
+    def energy(self, x: Tensor) -> Tensor:
+        """The energy of each image, averaged over the entries of y, shape ``(B,)``."""
+        return self.measurement(x, self.y) / self.y[0].numel()
+
+
+REASONS = {
+    Operator: "a measurement",
+    LinearOperator: "a linear operator",
+    SVDOperator: "a linear operator with a singular value decomposition",
+}
+
+
+@dataclass(frozen=True)
+class Solver(abc.ABC):
+    """Estimates x from a problem.
+
+    Args:
+        steps: The number of steps.
+    """
+
+    requires: ClassVar[type[Operator] | None] = Operator
+    """The kind of operator needed; None for solvers that look at no measurement."""
+
+    steps: int
+
+    def __call__(self, problem: Problem) -> Tensor:
+        """Solves for x, shape ``(B, C, H, W)``.
+
+        Raises:
+            TypeError: The operator is not of the kind that the solver needs.
+            ValueError: A setting does not fit the prior.
+        """
+        self.check(problem.prior, problem.measurement)
+        return deque(self.iterates(problem), maxlen=1).pop()
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        """Finds before any work what the solver cannot do; the errors are those of a call."""
+        operator = measurement.operator if measurement else None
+        if self.requires is not None and not isinstance(operator, self.requires):
+            got = "none" if operator is None else type(operator).__name__
+            raise TypeError(f"{type(self).__name__} needs {REASONS[self.requires]}, got {got}.")
+        if not 1 <= self.steps <= prior.schedule.T:
+            raise ValueError(
+                f"{type(self).__name__}.steps must be in [1, {prior.schedule.T}], the times of the prior, "
+                f"got {self.steps}."
+            )
+
+    @property
+    def length(self) -> int:
+        """The number of images that ``iterates`` yields."""
+        return self.steps
+
+    @abc.abstractmethod
+    def iterates(self, problem: Problem) -> Iterator[Tensor]:
+        """Yields the image after each step; who wants progress, previews or a film loops over it.
+
+        An image yielded may change at the next step: clone it to keep it.
+        """
+
+
+@dataclass(frozen=True)
+class Sampler(Solver):
+    """Walks x_t from noise to an image; subclasses say how to go from t to s < t."""
+
+    @torch.no_grad()
+    def iterates(self, problem: Problem) -> Iterator[Tensor]:
+        times = problem.prior.schedule.timesteps(self.steps).to(problem.rng.device)
+        x_t = self.start(problem, times[0])
+        for t, s in pairwise(times):
+            x_t = self.step(problem, x_t, t, s)
+            yield x_t
+
+    def start(self, problem: Problem, t: Tensor) -> Tensor:
+        """Draws x_t at the first time."""
+        return problem.noise()
+
+    @abc.abstractmethod
+    def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        """Draws x_s given x_t."""
+
+
+@dataclass(frozen=True)
+class Descent(Solver):
+    """Moves an image mu down a loss that is drawn anew at every time."""
+
+    def iterates(self, problem: Problem) -> Iterator[Tensor]:
+        mu = self.start(problem).detach().clone().requires_grad_()
+        optimizer = self.optimizer(mu)
+        for i, t in enumerate(self.times(problem).to(problem.rng.device)):
+            with torch.enable_grad():
+                (mu.grad,) = torch.autograd.grad(self.loss(problem, mu, t, i), mu)
+            optimizer.step()
+            yield mu.detach()
+
+    @abc.abstractmethod
+    def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
+        """The optimizer of mu; it must treat each pixel on its own, or images depend on their batch."""
+
+    @abc.abstractmethod
+    def start(self, problem: Problem) -> Tensor:
+        """The first mu, shape ``(B, C, H, W)``."""
+
+    @abc.abstractmethod
+    def times(self, problem: Problem) -> Tensor:
+        """The time of every step, shape ``(steps,)``."""
+
+    @abc.abstractmethod
+    def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
+        """The loss at step i, a scalar: the sum over images of means over pixels."""
+
+
+def ddim_step(
+    schedule: Schedule, estimate: Estimate, t: Tensor, s: Tensor, noise: Tensor | None, eta: float
+) -> Tensor:
+    """Draws x_s from the estimate at t; eta = 1 is DDPM, eta = 0 is deterministic.
+
+    x_s = alpha_s x + sqrt(sigma_s^2 - c^2) eps + c noise, with c = eta (sigma_s / sigma_t) sqrt(1 - (alpha_t / alpha_s)^2).
+
+    Source: Song et al. (2021), https://arxiv.org/abs/2010.02502, equations 12 and 16.
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t), schedule(s)
+    fresh = eta * sigma_s / sigma_t * (1 - (alpha_t / alpha_s) ** 2).sqrt()
+    kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
+    x_s = alpha_s * estimate.x + kept * estimate.eps
+    return x_s if noise is None else x_s + fresh * noise

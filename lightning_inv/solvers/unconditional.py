@@ -1,0 +1,37 @@
+"""Samples of the prior."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.constraints import Measurement
+from lightning_inv.operators import Operator
+from lightning_inv.solvers.base import Problem, Sampler, ddim_step
+
+
+@dataclass(frozen=True)
+class Unconditional(Sampler):
+    """Draws images from the prior and looks at no measurement.
+
+    Source: Song et al. (2021), Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502, equation 12.
+
+    Args:
+        steps: The number of denoising steps.
+        eta: 0 for DDIM, deterministic after its start; 1 for DDPM, ancestral.
+    """
+
+    requires: ClassVar[type[Operator] | None] = None
+
+    steps: int = 50
+    eta: float = 0.0
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        if not 0 <= self.eta <= 1:
+            raise ValueError(f"Unconditional.eta must be in [0, 1], got {self.eta}.")
+
+    def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        noise = problem.noise() if self.eta else None
+        return ddim_step(problem.prior.schedule, problem.denoise(x_t, t), t, s, noise, self.eta)
