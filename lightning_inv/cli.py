@@ -4,23 +4,34 @@ import difflib
 import logging
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 import lightning_inv.networks
-from lightning_inv.callbacks import AtomicCheckpointIO, ImagesPerSecond, PriorFile, SampleGrid
+import lightning_inv.operators
+import lightning_inv.solvers  # noqa: F401
+from lightning_inv.callbacks import (
+    AtomicCheckpointIO,
+    ImagesPerSecond,
+    PriorFile,
+    ResultWriter,
+    SampleGrid,
+    StepProgressBar,
+    as_text,
+    report,
+)
 from lightning_inv.data import ImageDataModule
-from lightning_inv.modules import PriorTraining
+from lightning_inv.modules import PriorTraining, Restoration
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-USER_ERRORS = (ValueError, TypeError, OSError, ImportError)
 
 
 class Parser(LightningArgumentParser):
@@ -29,7 +40,11 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
             super().error(message, ex)
-        words = [word.lstrip("-").split("=")[0] for word in message.replace("'", " ").split() if word.startswith("--")]
+        words = [
+            word.lstrip("-").split("=")[0]
+            for word in message.replace("'", " ").split()
+            if word.startswith("--")
+        ]
         known = [option.lstrip("-") for action in self._actions for option in action.option_strings]
         near = [match for word in words for match in difflib.get_close_matches(word, known, 1)]
         lines = [
@@ -47,14 +62,11 @@ class CommandLine(LightningCLI):
     Args:
         model: The LightningModule to configure.
         defaults: The YAML that lies beneath all others.
-        args: The arguments instead of those of the process.
-        overwrite: Whether a folder that already holds a run may be used again; told the parsed configuration.
+        args: The arguments; None for those of the process.
         settings: Settings of LightningCLI.
     """
 
-    def __init__(
-        self, model: type[LightningModule], defaults: Path, args: ArgsType, save_config: type, **settings: Any
-    ) -> None:
+    def __init__(self, model: type[LightningModule], defaults: Path, args: ArgsType, **settings: Any) -> None:
         quiet()
         super().__init__(
             model,
@@ -66,9 +78,15 @@ class CommandLine(LightningCLI):
             parser_kwargs={"parser_mode": "omegaconf+", "default_config_files": [str(defaults)]},
             auto_configure_optimizers=False,
             seed_everything_default=0,
-            save_config_callback=save_config,
             **settings,
         )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--folder", type=str, default="runs", help="where everything is written")
+        parser.add_argument(
+            "--traceback", type=bool, default=False, help="show where in the code an error arose"
+        )
+        parser.link_arguments("folder", "trainer.default_root_dir")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         try:
@@ -77,15 +95,25 @@ class CommandLine(LightningCLI):
             parser.error(str(error).replace("\n", " "))
 
     def instantiate_classes(self) -> None:
-        try:
+        with self.plain_errors():
             super().instantiate_classes()
-        except USER_ERRORS as error:
-            self.parser.error(str(error))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         plugins = self._get(self.config_init, "trainer.plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        """Ends the process with one sentence instead of a traceback on bad input, with code 143 on SIGTERM."""
+        try:
+            yield
+        except SIGTERMException:
+            sys.exit(143)
+        except (ValueError, TypeError, OSError, ImportError) as error:
+            if self.config.traceback:
+                raise
+            self.parser.error(str(error))
 
 
 class SaveTrainConfig(SaveConfigCallback):
@@ -105,12 +133,13 @@ class TrainCommandLine(CommandLine):
     """The command line of train.py."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--folder", default="runs/prior", help="where the run is written")
-        parser.add_argument("--ckpt_path", default=None, help="checkpoint to go on from; last: the newest of --folder")
+        super().add_arguments_to_parser(parser)
+        parser.add_argument(
+            "--ckpt_path", default=None, help="checkpoint to go on from; last: the newest of --folder"
+        )
         parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
         parser.add_lightning_class_args(SampleGrid, "samples")
-        parser.link_arguments("folder", "trainer.default_root_dir")
         parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=_checkpoints)
         parser.link_arguments("folder", "prior.folder")
         parser.link_arguments("folder", "samples.folder")
@@ -120,42 +149,94 @@ def _checkpoints(folder: str) -> str:
     return str(Path(folder) / "checkpoints")
 
 
-def train(args: ArgsType = None) -> TrainCommandLine:
+class InferCommandLine(CommandLine):
+    """The command line of infer.py."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        super().add_arguments_to_parser(parser)
+        parser.add_lightning_class_args(ResultWriter, "output")
+        parser.link_arguments("folder", "output.folder")
+
+
+def train(args: list[str] | None = None) -> TrainCommandLine:
     """Trains a prior; without ``--config``, that of ``configs/priors/digits.yaml``.
 
     Args:
-        args: The arguments instead of those of the process.
+        args: The arguments; None for those of the process.
     """
-    args = sys.argv[1:] if args is None else args
-    if isinstance(args, list) and not any(arg.split("=")[0] in ("--config", "-c") for arg in args):
-        args = ["--config", str(CONFIGS / "priors" / "digits.yaml"), *args]
-    cli = TrainCommandLine(
-        PriorTraining,
-        CONFIGS / "train.yaml",
-        args,
-        SaveTrainConfig,
-        trainer_defaults={"callbacks": [LearningRateMonitor("step"), ImagesPerSecond()]},
-    )
-    _run(cli, lambda: cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True))
-    if cli.trainer.is_global_zero:
-        print(f"prior: {cli.trainer.default_root_dir}/prior.safetensors")  # noqa: T201
+    words = sys.argv[1:] if args is None else args
+    if not any(word.split("=")[0] in ("--config", "-c") for word in words):
+        words = ["--config", str(CONFIGS / "priors" / "digits.yaml"), *words]
+    with arguments(words):
+        cli = TrainCommandLine(
+            PriorTraining,
+            CONFIGS / "train.yaml",
+            None,
+            save_config_callback=SaveTrainConfig,
+            trainer_defaults={"callbacks": [LearningRateMonitor("step"), ImagesPerSecond()]},
+        )
+    trainer = cli.trainer
+    with cli.plain_errors():
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
+    say(trainer, f"prior: {trainer.default_root_dir}/prior.safetensors")
     return cli
 
 
-def _run(cli: CommandLine, work: Callable[[], Any]) -> None:
-    """Works; bad input ends it with a sentence instead of a traceback, SIGTERM with exit code 143."""
+def infer(args: list[str] | None = None) -> dict[str, Any]:
+    """Restores images and returns the summary of the run.
+
+    Args:
+        args: The arguments; None for those of the process.
+    """
+    with arguments(sys.argv[1:] if args is None else args):
+        cli = InferCommandLine(
+            Restoration,
+            CONFIGS / "infer.yaml",
+            None,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={"callbacks": [StepProgressBar()]},
+        )
+    trainer, data, model = cli.trainer, cli.datamodule, cli.model
+    with cli.plain_errors():
+        trainer.predict(model, data, return_predictions=False)
+        trainer.strategy.barrier()
+    if not trainer.is_global_zero:
+        return {}
+    context = {
+        "prior": cli.config.model.prior
+        if isinstance(cli.config.model.prior, str)
+        else type(model.prior).__name__,
+        "sigma": model.measurement and model.measurement.sigma,
+        "sigma_of_images_in_0_1": model.measurement and model.measurement.sigma / 2,
+        "samples": model.samples,
+    }
+    summary = report(cli.config.folder, range(len(data.selected())), context)
+    say(trainer, f"\n{as_text(summary)}\n\nresults: {cli.config.folder} (compare: {cli.config.folder}/grids)")
+    return summary
+
+
+@contextmanager
+def arguments(words: list[str]) -> Iterator[None]:
+    """Lets LightningCLI see these arguments; it warns about any other way of handing them over."""
+    saved = sys.argv
+    sys.argv = [saved[0], *words]
     try:
-        work()
-    except SIGTERMException:
-        sys.exit(143)
-    except USER_ERRORS as error:
-        logging.getLogger(__name__).debug("traceback", exc_info=error)
-        cli.parser.error(str(error))
+        yield
+    finally:
+        sys.argv = saved
+
+
+def say(trainer: Trainer, text: str) -> None:
+    """Prints once, whatever the number of processes."""
+    if trainer.is_global_zero:
+        print(text)  # noqa: T201 (a command line speaks to its user)
 
 
 def quiet() -> None:
     """Silences what is no news: advertising, and warnings about choices made on purpose."""
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(lambda record: "💡" not in record.getMessage())
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "💡" not in record.getMessage()
+    )
     for message in (
         r".*module\(s\) in eval mode at the start of training",
         r".*does not have many workers",

@@ -37,3 +37,11 @@ def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int
         rr, rr_old = inner(r, r), rr
         p = r + rr / rr_old.clamp(min=tiny) * p
     return x
+
+
+def orthonormal_basis(first: Tensor) -> Tensor:
+    """An orthogonal matrix, shape ``(n, n)``, whose first column is ``first``, shape ``(n,)``, at unit length."""
+    start = torch.eye(len(first), dtype=torch.double)
+    start[:, 0] = first.double()
+    basis, _ = torch.linalg.qr(start)
+    return (basis * torch.sign(basis[:, 0] @ first.double())).float()

@@ -33,7 +33,12 @@ class NoiseStream:
 
     @classmethod
     def of(
-        cls, seed: int, indices: Sequence[int], purpose: str, sample: int = 0, device: torch.device | str = "cpu"
+        cls,
+        seed: int,
+        indices: Sequence[int],
+        purpose: str,
+        sample: int = 0,
+        device: torch.device | str = "cpu",
     ) -> "NoiseStream":
         """The stream of the images with these indices.
 

@@ -19,6 +19,7 @@ from lightning_inv.networks import Network
 from lightning_inv.recipes import build
 from lightning_inv.schedules import Schedule
 
+ASSETS = Path(__file__).parent / "assets"
 FORMAT = "lightning_inv.prior/1"
 
 
@@ -56,7 +57,7 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
     """Reads a prior, frozen and in evaluation mode.
 
     Args:
-        path: A file that ``train.py`` or ``save_prior`` wrote.
+        path: A file that ``train.py`` or ``save_prior`` wrote, or the name of a prior that ships with the package.
         packages: Packages, besides ``lightning_inv``, whose classes the file may name.
 
     Raises:
@@ -65,7 +66,9 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
     """
     header, weights = _read(Path(path))
     if header.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a prior of this version: format {header.get('format')!r}, not {FORMAT!r}.")
+        raise ValueError(
+            f"{path} is not a prior of this version: format {header.get('format')!r}, not {FORMAT!r}."
+        )
     try:
         recipe = json.loads(header["denoiser"])
         denoiser = build(recipe, (Denoiser, Network, Schedule), packages)
@@ -87,6 +90,9 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    shipped = ASSETS / f"{path.name}.safetensors"
+    if not path.suffix and not path.exists() and shipped.is_file():
+        path = shipped
     if not path.is_file():
         raise FileNotFoundError(f"no prior at {path}; train one with train.py, or give the path of one.")
     try:

@@ -4,6 +4,7 @@ A recipe is plain data, ``{"class_path": "package.Class", "init_args": {...}}``,
 was itself built from a recipe. Only a recipe travels in a file of weights, never a pickled object.
 """
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -48,9 +49,17 @@ def _recording(init: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, Recorded):
         return value.recipe
+    if dataclasses.is_dataclass(value):
+        return describe(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def describe(settings: Any) -> dict[str, Any]:
+    """A dataclass of settings as plain data, with its class."""
+    fields = {field.name: _plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+    return {"class_path": f"{type(settings).__module__}.{type(settings).__qualname__}", "init_args": fields}
 
 
 def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[str] = ()) -> Any:

@@ -61,7 +61,9 @@ class Schedule(Recorded, nn.Module, abc.ABC):
         """
         if not 1 <= steps <= self.T:
             raise ValueError(f"steps must be in [1, {self.T}], got {steps}.")
-        return torch.cat([1 + torch.arange(steps - 1, -1, -1) * self.T // steps, torch.zeros(1, dtype=torch.long)])
+        return torch.cat(
+            [1 + torch.arange(steps - 1, -1, -1) * self.T // steps, torch.zeros(1, dtype=torch.long)]
+        )
 
 
 def _check_length(T: int) -> int:

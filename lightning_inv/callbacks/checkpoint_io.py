@@ -16,7 +16,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning's own stages in the temporary folder and copies from there, so a full disk leaves a truncated file.
     """
 
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
         with atomic_write(Path(path)) as file:
             torch.save(checkpoint, file)
 

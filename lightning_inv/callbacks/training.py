@@ -116,7 +116,12 @@ class ImagesPerSecond(Callback):
         self.since: float | None = None
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: dict[str, Any], batch_idx: int
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: dict[str, Any],
+        batch_idx: int,
     ) -> None:
         now, since = self.clock(), self.since
         self.since = now

@@ -31,12 +31,27 @@ class ImageDataset(Dataset, abc.ABC):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The item at ``index``; see the module's docstring for its keys."""
 
-    def check(self) -> None:
-        """Finds what is wrong with the data before any work is done on them.
+    @abc.abstractmethod
+    def fingerprint(self) -> Any:
+        """Plain data that change when an item does."""
 
-        Raises:
-            ValueError: Something is; the message names the file.
-        """
+
+class First(ImageDataset):
+    """The first images of a data set.
+
+    Args:
+        images: The data set.
+        count: How many of its images, at most.
+    """
+
+    def __init__(self, images: ImageDataset, count: int) -> None:
+        self.images, self.names = images, images.names[:count]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.images[index]
+
+    def fingerprint(self) -> Any:
+        return [self.images.fingerprint(), len(self)]
 
 
 class ImageDataModule(LightningDataModule, abc.ABC):
@@ -83,10 +98,10 @@ class ImageDataModule(LightningDataModule, abc.ABC):
     def dataset(self, split: str) -> ImageDataset:
         """The images of a split."""
 
-    def selected(self) -> ImageDataset | Subset:
+    def selected(self) -> ImageDataset:
         """The images that ``infer.py`` reads: the first ``limit`` of ``split``."""
-        dataset = self.dataset(self.split)
-        return dataset if self.limit is None else Subset(dataset, range(min(self.limit, len(dataset))))
+        images = self.dataset(self.split)
+        return images if self.limit is None else First(images, self.limit)
 
     def train_dataloader(self) -> DataLoader:
         images, trainer = self.dataset("train"), self.trainer
@@ -103,9 +118,13 @@ class ImageDataModule(LightningDataModule, abc.ABC):
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
         trainer = self.trainer
         if self.flip and trainer.training:
-            rng = generator(self.seed, trainer.global_step, trainer.fit_loop.batch_idx, trainer.global_rank, "flip")
+            rng = generator(
+                self.seed, trainer.global_step, trainer.fit_loop.batch_idx, trainer.global_rank, "flip"
+            )
             mirrored = (torch.rand(len(batch["image"]), generator=rng) < 0.5).to(batch["image"].device)
-            batch["image"] = torch.where(mirrored[:, None, None, None], batch["image"].flip(-1), batch["image"])
+            batch["image"] = torch.where(
+                mirrored[:, None, None, None], batch["image"].flip(-1), batch["image"]
+            )
         return batch
 
     def val_dataloader(self) -> DataLoader:
@@ -126,4 +145,3 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             pin_memory=self.num_workers > 0 and torch.accelerator.is_available(),
             **settings,
         )
-

@@ -1,5 +1,6 @@
 """The 8 x 8 digits that come with scikit-learn: real images without a download."""
 
+import hashlib
 from typing import Any
 
 import torch
@@ -19,6 +20,9 @@ class _DigitImages(ImageDataset):
             "name": self.names[index],
             "index": index,
         }
+
+    def fingerprint(self) -> Any:
+        return hashlib.sha256(self.images.numpy().tobytes()).hexdigest()
 
 
 class Digits(ImageDataModule):

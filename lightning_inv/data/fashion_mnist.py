@@ -1,6 +1,7 @@
 """Fashion-MNIST: 28 x 28 grey garments, padded to 32 x 32."""
 
 import gzip
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ FILES = {"train": "train", "val": "train", "test": "t10k"}
 def find_idx(root: Path, name: str) -> Path | None:
     """The idx file ``name``, gzipped or not, in ``root`` or where torchvision puts it; None if there is none."""
     folders = (root, root / "FashionMNIST" / "raw")
-    return next((f / (name + end) for f in folders for end in ("", ".gz") if (f / (name + end)).is_file()), None)
+    return next(
+        (f / (name + end) for f in folders for end in ("", ".gz") if (f / (name + end)).is_file()), None
+    )
 
 
 def read_idx(path: Path) -> Tensor:
@@ -53,6 +56,9 @@ class _Garments(ImageDataset):
             "name": self.names[index],
             "index": index,
         }
+
+    def fingerprint(self) -> Any:
+        return hashlib.sha256(self.images.numpy().tobytes()).hexdigest()
 
 
 class FashionMNIST(ImageDataModule):

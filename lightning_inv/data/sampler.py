@@ -51,4 +51,6 @@ class StreamSampler(Sampler[int]):
         epoch, first = divmod(self.batches_taken(), self.batches)
         order = torch.randperm(self.length, generator=generator(self.seed, epoch, "order"))
         order = order[: self.batches * self.world_size * self.batch_size]
-        return iter(order.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten().tolist())
+        return iter(
+            order.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten().tolist()
+        )

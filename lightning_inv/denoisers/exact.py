@@ -34,14 +34,18 @@ class GaussianDenoiser(Denoiser):
             raise ValueError("covariance must be symmetric.")
         variances, basis = torch.linalg.eigh(covariance.double())
         if variances[0] < -1e-6 * variances[-1].abs():
-            raise ValueError(f"covariance must be positive semi-definite, got an eigenvalue of {variances[0]}.")
+            raise ValueError(
+                f"covariance must be positive semi-definite, got an eigenvalue of {variances[0]}."
+            )
         self.schedule, self.shape = schedule or LinearSchedule(), tuple(mean.shape)
         self.register_buffer("mean", mean)
         self.register_buffer("variances", variances.clamp(min=0))
         self.register_buffer("basis", basis)
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
-        alpha_t, sigma_t = (scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t))
+        alpha_t, sigma_t = (
+            scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t)
+        )
         residual = (x_t.double() - self._scaled_mean(alpha_t)).flatten(1) @ self.basis
         gain = alpha_t * self.variances / (alpha_t**2 * self.variances + sigma_t**2)
         x = self.mean + ((gain * residual) @ self.basis.mT).view_as(x_t)
@@ -49,7 +53,9 @@ class GaussianDenoiser(Denoiser):
 
     def log_density(self, x_t: Tensor, t: Tensor) -> Tensor:
         """log p(x_t), shape ``(B,)``, in double precision and without the constant -n/2 log(2 pi)."""
-        alpha_t, sigma_t = (scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t))
+        alpha_t, sigma_t = (
+            scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t)
+        )
         residual = (x_t.double() - self._scaled_mean(alpha_t)).flatten(1) @ self.basis
         variances = (alpha_t**2 * self.variances + sigma_t**2).expand_as(residual)
         return -0.5 * (residual**2 / variances + variances.log()).sum(1)
@@ -71,8 +77,14 @@ class MixtureDenoiser(Denoiser):
 
     def __init__(self, weights: Tensor, components: list[GaussianDenoiser]) -> None:
         super().__init__()
-        if len(weights) != len(components) or weights.min() <= 0 or not torch.isclose(weights.sum(), weights.new_ones(())):
-            raise ValueError(f"weights must be {len(components)} positive numbers of sum 1, got {weights.tolist()}.")
+        if (
+            len(weights) != len(components)
+            or weights.min() <= 0
+            or not torch.isclose(weights.sum(), weights.new_ones(()))
+        ):
+            raise ValueError(
+                f"weights must be {len(components)} positive numbers of sum 1, got {weights.tolist()}."
+            )
         if len({component.shape for component in components}) > 1:
             raise ValueError(f"components differ in shape: {[component.shape for component in components]}.")
         self.components = torch.nn.ModuleList(components)

@@ -56,7 +56,9 @@ class PriorTraining(LightningModule):
             decay = min(ema_decay, (1 + int(n)) / (10 + int(n)))
             torch._foreach_lerp_(means, weights, 1 - decay)
 
-        self.ema = AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False).requires_grad_(False).eval()
+        self.ema = (
+            AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False).requires_grad_(False).eval()
+        )
 
     @property
     def averaged(self) -> Denoiser:

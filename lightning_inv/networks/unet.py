@@ -183,7 +183,11 @@ class UNet(Network):
         widths = [int(mult * model_channels) for mult in channel_mult]
         if bad := [width for width in widths if width % norm_groups or width < norm_groups]:
             raise ValueError(f"every width must be divisible by norm_groups={norm_groups}, got {bad}.")
-        self.in_channels, self.model_channels, self.factor = in_channels, model_channels, 2 ** (len(widths) - 1)
+        self.in_channels, self.model_channels, self.factor = (
+            in_channels,
+            model_channels,
+            2 ** (len(widths) - 1),
+        )
         embedding = 4 * model_channels
         self.time_embed = nn.Sequential(
             nn.Linear(model_channels, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
@@ -230,7 +234,9 @@ class UNet(Network):
             for i in range(num_res_blocks + 1):
                 layers = stage(channels + skips.pop(), width, image_size >> level)
                 channels = width
-                blocks.append(TimedSequential(*layers, *([up(channels)] if level and i == num_res_blocks else [])))
+                blocks.append(
+                    TimedSequential(*layers, *([up(channels)] if level and i == num_res_blocks else []))
+                )
         self.output_blocks = nn.ModuleList(blocks)
         self.out = nn.Sequential(
             nn.GroupNorm(norm_groups, channels),

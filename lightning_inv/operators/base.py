@@ -3,12 +3,14 @@
 import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lightning_inv.linalg import conjugate_gradient
 from lightning_inv.noise import NoiseStream
+from lightning_inv.recipes import Recorded
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Images:
     rng: NoiseStream
 
 
-class Operator(nn.Module, abc.ABC):
+class Operator(Recorded, nn.Module, abc.ABC):
     """A map x -> A(x), differentiable, deterministic and without noise. Tensors it needs are buffers."""
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
@@ -43,6 +45,10 @@ class Operator(nn.Module, abc.ABC):
     def prepare(self, images: Images) -> "Operator":
         """The operator for these images: of their shape, and with what differs from image to image drawn."""
         return self
+
+    def fingerprint(self) -> Any:
+        """Plain data that change when a file that the operator reads does."""
+        return None
 
     def observed(self, y: Tensor) -> Tensor:
         """1 where y holds a measurement and 0 where nothing was seen, broadcastable to y."""
@@ -85,9 +91,16 @@ class SVDOperator(LinearOperator):
 
     Attributes:
         s: The singular values (a buffer), broadcastable to ``(B, C, H, W)``; set by ``prepare``.
+        cutoff: Singular values up to this are taken for 0 where A is inverted.
     """
 
     s: Tensor
+    cutoff: float = 0.0
+
+    @property
+    def seen(self) -> Tensor:
+        """Whether y says anything of a singular direction, in the shape of ``s``."""
+        return self.s > self.cutoff
 
     @abc.abstractmethod
     def V(self, z: Tensor) -> Tensor:
@@ -113,8 +126,7 @@ class SVDOperator(LinearOperator):
 
     def solve(self, y: Tensor) -> Tensor:
         """S^+ U^T y: what y says of each singular direction, 0 where it says nothing, ``(B, C, H, W)``."""
-        seen = self.s > 0
-        return torch.where(seen, self.Ut(y) / torch.where(seen, self.s, 1.0), 0.0)
+        return torch.where(self.seen, self.Ut(y) / torch.where(self.seen, self.s, 1.0), 0.0)
 
     def pinv(self, y: Tensor) -> Tensor:
         return self.V(self.solve(y))
@@ -126,4 +138,6 @@ class SVDOperator(LinearOperator):
 def need_channels(operator: Operator, shape: tuple[int, int, int], channels: int) -> None:
     """Raises ValueError unless images of ``shape`` have so many channels."""
     if shape[0] != channels:
-        raise ValueError(f"{type(operator).__name__} needs images of {channels} channels, got shape {tuple(shape)}.")
+        raise ValueError(
+            f"{type(operator).__name__} needs images of {channels} channels, got shape {tuple(shape)}."
+        )

@@ -1,6 +1,25 @@
 """Solvers of inverse problems."""
 
 from lightning_inv.solvers.base import Descent, Problem, Sampler, Solver, ddim_step
+from lightning_inv.solvers.ddrm import DDRM
+from lightning_inv.solvers.plans import Linear, Oscillating, TimePlan
+from lightning_inv.solvers.plug_and_play import PlugAndPlay
+from lightning_inv.solvers.pseudo_inverse import PseudoInverse
+from lightning_inv.solvers.reddiff import REDDiff
 from lightning_inv.solvers.unconditional import Unconditional
 
-__all__ = ["Descent", "Problem", "Sampler", "Solver", "Unconditional", "ddim_step"]
+__all__ = [
+    "DDRM",
+    "Descent",
+    "Linear",
+    "Oscillating",
+    "PlugAndPlay",
+    "Problem",
+    "PseudoInverse",
+    "REDDiff",
+    "Sampler",
+    "Solver",
+    "TimePlan",
+    "Unconditional",
+    "ddim_step",
+]

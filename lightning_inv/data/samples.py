@@ -1,0 +1,51 @@
+"""Data that need no file of the user."""
+
+from pathlib import Path
+from typing import Any
+
+from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.folder import FolderDataset, find_images, image_names
+
+ASSETS = Path(__file__).parents[1] / "assets"
+
+
+class SampleImages(ImageDataModule):
+    """64 test images of Fashion-MNIST that ship with the package, shape (1, 32, 32)."""
+
+    splits = ("test",)
+
+    def dataset(self, split: str) -> ImageDataset:
+        root = ASSETS / "fashion_mnist_test"
+        files = find_images(root)
+        return FolderDataset(files, image_names(root, files), 1, None)
+
+
+class _Nothing(ImageDataset):
+    def __init__(self, count: int) -> None:
+        self.names = [f"sample{i:05d}" for i in range(count)]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"name": self.names[index], "index": index}
+
+    def fingerprint(self) -> list[Any]:
+        return []  # a longer list of samples begins with the shorter one
+
+
+class NoImages(ImageDataModule):
+    """No images at all, for unconditional samples.
+
+    Args:
+        count: How many samples to draw.
+        batch_size: Samples in a batch, on each device.
+    """
+
+    splits = ("all",)
+
+    def __init__(self, count: int = 64, batch_size: int = 64) -> None:
+        super().__init__(batch_size, split="all")
+        if count < 1:
+            raise ValueError(f"data.count must be at least 1, got {count}.")
+        self.count = count
+
+    def dataset(self, split: str) -> ImageDataset:
+        return _Nothing(self.count)

@@ -1,0 +1,185 @@
+"""Restoration of images with a trained prior."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.data import ImageDataset
+from lightning_inv.denoisers import Denoiser, MeteredDenoiser
+from lightning_inv.noise import NoiseStream
+from lightning_inv.operators import Images
+from lightning_inv.priors import load_prior
+from lightning_inv.solvers import Problem, Solver
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What one solver made of a batch.
+
+    Args:
+        samples: K results an image, shape ``(K, B, C, H, W)``.
+        evaluations: Network evaluations, forward and backward, for one sample of each image.
+        seconds: Wall time for one image, all samples.
+    """
+
+    samples: Tensor
+    evaluations: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A batch after ``predict_step``.
+
+    Args:
+        indices: The index of each image.
+        names: The name of each image.
+        truth: The true images, shape ``(B, C, H, W)``, if they are known.
+        y: The measurements, if there are any.
+        measurement: How they were made.
+        solutions: What each solver made of them.
+    """
+
+    indices: list[int]
+    names: list[str]
+    truth: Tensor | None
+    y: Tensor | None
+    measurement: Measurement | None
+    solutions: dict[str, Solution]
+
+
+class Restoration(LightningModule):
+    """Measures images, unless the data are measurements, and lets every solver restore them.
+
+    All solvers meet the same measurement and the same streams of noise.
+
+    Args:
+        prior: The prior, or the path of its file.
+        solvers: The solvers, each by a name of one's choice.
+        measurement: How images are measured; None for solvers that look at no measurement.
+        samples: Results drawn for each image.
+        seed: The random numbers of every image follow from it and the image's index.
+
+    Raises:
+        ValueError: A setting is out of its range, or the prior's file cannot be used.
+        TypeError: A solver cannot deal with the operator.
+        FileNotFoundError: There is no prior at that path.
+    """
+
+    def __init__(
+        self,
+        prior: Denoiser | str,
+        solvers: dict[str, Solver],
+        measurement: Measurement | None = None,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if samples < 1:
+            raise ValueError(f"model.samples must be at least 1, got {samples}.")
+        if not solvers:
+            raise ValueError("model.solvers must name at least one solver.")
+        for name in solvers:
+            if not name.replace("_", "").replace("-", "").isalnum():
+                raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
+        self.prior = load_prior(prior) if isinstance(prior, str) else prior.eval().requires_grad_(False)
+        self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
+        if measurement is not None:
+            measurement.check(self.prior.shape)
+        for solver in solvers.values():
+            solver.check(self.prior, measurement)
+
+    def setup(self, stage: str) -> None:
+        self.check(self.trainer.datamodule.selected())
+
+    def check(self, images: ImageDataset) -> None:
+        """Finds before any work what would stop it later.
+
+        Raises:
+            ValueError: The images, or their masks, do not fit the prior or the operator.
+        """
+        if self.measurement is None:
+            return
+        names = [images.names[i] for i in range(len(images))]
+        self.measurement.check(self.prior.shape, names)
+        first = images[0]
+        if "image" in first and tuple(first["image"].shape) != tuple(self.prior.shape):
+            raise ValueError(
+                f"the images have shape {tuple(first['image'].shape)} (C, H, W), but the prior was trained on "
+                f"{tuple(self.prior.shape)}."
+            )
+        if "measurement" in first:
+            expected = self._prepare([0], names[:1]).operator(torch.zeros(1, *self.prior.shape))[0].shape
+            if first["measurement"].shape != expected:
+                raise ValueError(
+                    f"the measurements have shape {tuple(first['measurement'].shape)}, but the operator makes "
+                    f"{tuple(expected)} of the prior's images."
+                )
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Restored:
+        if torch.is_inference_mode_enabled():
+            raise RuntimeError("solvers differentiate: give the Trainer inference_mode=False.")
+        device = self.device.type
+        autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        with torch.autocast(device, enabled=False):  # the network alone runs in low precision
+            return self._restore(batch, MeteredDenoiser(self.prior, autocast))
+
+    def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        if self.trainer.received_sigterm:  # Lightning ignores it in predict; this batch is on the disk by now
+            raise SystemExit(143)
+
+    def _restore(self, batch: dict[str, Any], prior: MeteredDenoiser) -> Restored:
+        indices, names, truth = batch["index"].tolist(), list(batch["name"]), batch.get("image")
+        measurement = self._prepare(indices, names) if self.measurement is not None else None
+        y = batch.get("measurement")
+        if y is None and measurement is not None:
+            y = measurement.observe(truth, self._rng(indices, "measurement"))
+        elif y is not None:
+            y = y * measurement.operator.observed(y)
+        solutions = {name: self._solve(name, y, measurement, prior, indices) for name in self.solvers}
+        return Restored(indices, names, truth, y, measurement, solutions)
+
+    def _solve(
+        self,
+        name: str,
+        y: Tensor | None,
+        measurement: Measurement | None,
+        prior: MeteredDenoiser,
+        indices: list[int],
+    ) -> Solution:
+        """Runs one solver, once a sample."""
+        solver, samples = self.solvers[name], []
+        calls, began = prior.evaluations, self._now()
+        for k in range(self.samples):
+            problem = Problem(y, measurement, prior, self._rng(indices, "solver", k))
+            for i, x in enumerate(solver.iterates(problem)):
+                self._show(
+                    name if self.samples == 1 else f"{name} {k + 1}/{self.samples}", i + 1, solver.length
+                )
+            samples.append(x.clone())
+        calls = (prior.evaluations - calls) // self.samples
+        return Solution(torch.stack(samples), calls, (self._now() - began) / len(indices))
+
+    def _prepare(self, indices: Sequence[int], names: Sequence[str]) -> Measurement:
+        return self.measurement.prepare(Images(self.prior.shape, names, self._rng(indices, "operator")))
+
+    def _rng(self, indices: Sequence[int], purpose: str, sample: int = 0) -> NoiseStream:
+        return NoiseStream.of(self.seed, indices, purpose, sample, self.device)
+
+    def _now(self) -> float:
+        """The time when all work given to the device is done, in seconds."""
+        if self.device.type != "cpu":
+            torch.accelerator.synchronize(self.device)
+        return time.perf_counter()
+
+    def _show(self, name: str, step: int, steps: int) -> None:
+        """Tells the progress bar, if it has a place for steps."""
+        show = getattr(self.trainer.progress_bar_callback, "step", None) if self._trainer else None
+        if show is not None:
+            show(name, step, steps)

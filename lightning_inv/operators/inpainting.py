@@ -1,0 +1,50 @@
+"""Hidden pixels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from lightning_inv.operators.base import Images, SVDOperator
+from lightning_inv.operators.masks import Mask, RandomMask
+
+
+class Inpainting(SVDOperator):
+    """A(x) = mask x: an image with zeros where pixels are hidden; all singular values are 0 or 1.
+
+    y has the shape of the image, as in the "in2" operator of RED-diff, so that a weight chosen for it holds here.
+
+    Args:
+        mask: The rule that says which pixels are seen; half of them, at random, if None.
+    """
+
+    def __init__(self, mask: Mask | None = None) -> None:
+        super().__init__()
+        self.mask = mask or RandomMask()
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        self.mask.check(shape, names)
+
+    def fingerprint(self) -> Any:
+        return self.mask.fingerprint()
+
+    def prepare(self, images: Images) -> "Inpainting":
+        self.mask.check(images.shape, images.names)
+        ready = Inpainting(self.mask)
+        ready.register_buffer("s", self.mask.draw(images).to(images.rng.device), persistent=False)
+        return ready
+
+    def observed(self, y: Tensor) -> Tensor:
+        return self.s
+
+    def V(self, z: Tensor) -> Tensor:
+        return z
+
+    def Vt(self, x: Tensor) -> Tensor:
+        return x
+
+    def U(self, z: Tensor) -> Tensor:
+        return self.s * z
+
+    def Ut(self, y: Tensor) -> Tensor:
+        return self.s * y

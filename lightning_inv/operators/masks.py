@@ -1,0 +1,158 @@
+"""Which pixels are seen: 1 where a pixel is seen, 0 where it is hidden; all channels alike."""
+
+import abc
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lightning_inv.operators.base import Images
+
+
+@dataclass(frozen=True)
+class Mask(abc.ABC):
+    """A rule that says which pixels of an image are seen."""
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        """Raises ValueError if there is no mask for images of this shape and these names."""
+
+    def fingerprint(self) -> Any:
+        """Plain data that change when a file of the masks does."""
+        return None
+
+    @abc.abstractmethod
+    def draw(self, images: Images) -> Tensor:
+        """The masks of these images, shape ``(B, 1, H, W)`` or ``(1, 1, H, W)``, on the CPU or their device."""
+
+
+@dataclass(frozen=True)
+class RandomMask(Mask):
+    """Pixels drawn at random, anew for each image; exactly the same number in each.
+
+    Args:
+        keep: The fraction of pixels that is seen, in (0, 1].
+    """
+
+    keep: float = 0.5
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"RandomMask.keep must be in (0, 1], got {self.keep}.")
+
+    def draw(self, images: Images) -> Tensor:
+        _, H, W = images.shape
+        rank = images.rng.uniform((H * W,)).argsort(1).argsort(1)
+        return (rank < round(self.keep * H * W)).float().view(-1, 1, H, W)
+
+
+@dataclass(frozen=True)
+class BoxMask(Mask):
+    """A box is hidden.
+
+    Args:
+        height: The height of the box in pixels.
+        width: Its width in pixels.
+        place: In the middle of the image, or drawn at random for each image.
+        margin: A random box keeps this distance in pixels from the border.
+    """
+
+    height: int = 12
+    width: int = 12
+    place: Literal["middle", "random"] = "middle"
+    margin: int = 0
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        if self.margin < 0 or not (
+            1 <= self.height <= shape[1] - 2 * self.margin and 1 <= self.width <= shape[2] - 2 * self.margin
+        ):
+            raise ValueError(
+                f"a hidden box of {self.height} x {self.width} with margin {self.margin} does not fit into "
+                f"{shape[1]} x {shape[2]} pixels."
+            )
+
+    def draw(self, images: Images) -> Tensor:
+        _, H, W = images.shape
+        sides = torch.tensor([self.height, self.width])
+        free = torch.tensor([H, W]) - sides - 2 * self.margin
+        u = images.rng.uniform((2,)).cpu() if self.place == "random" else torch.full((1, 2), 0.5)
+        top, left = (self.margin + (u * (free + (self.place == "random"))).floor()).unbind(1)
+        row, column = torch.arange(H)[:, None], torch.arange(W)
+        inside = (row - top.view(-1, 1, 1, 1)).div(self.height, rounding_mode="floor") == 0
+        inside = inside & ((column - left.view(-1, 1, 1, 1)).div(self.width, rounding_mode="floor") == 0)
+        return 1 - inside.float()
+
+
+@dataclass(frozen=True)
+class MaskFile(Mask):
+    """One mask for all images: an image file, white where a pixel is seen.
+
+    Args:
+        path: The file; its size is that of the images.
+    """
+
+    path: str
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        check_mask(Path(self.path), shape)
+
+    def fingerprint(self) -> Any:
+        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+
+    def draw(self, images: Images) -> Tensor:
+        return read_mask(Path(self.path), images.shape)[None]
+
+
+@dataclass(frozen=True)
+class MaskFolder(Mask):
+    """A mask for each image: the image file of the same name in a folder, white where a pixel is seen.
+
+    Args:
+        folder: The folder; the mask of the image ``a/b.jpg`` is ``a/b.png`` in it.
+    """
+
+    folder: str
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        for name in names:
+            check_mask(self.path(name), shape)
+
+    def fingerprint(self) -> Any:
+        files = sorted(Path(self.folder).rglob("*.png"))
+        return [[file.relative_to(self.folder).as_posix(), file.stat().st_size] for file in files]
+
+    def path(self, name: str) -> Path:
+        """The file of the mask of the image ``name``."""
+        return Path(self.folder) / f"{name}.png"
+
+    def draw(self, images: Images) -> Tensor:
+        return torch.stack([read_mask(self.path(name), images.shape) for name in images.names])
+
+
+def check_mask(path: Path, shape: tuple[int, int, int]) -> None:
+    """Raises ValueError unless ``path`` is an image of the size of ``shape``; reads its header only."""
+    if not path.is_file():
+        raise ValueError(f"there is no mask {path}.")
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except OSError as error:
+        raise ValueError(f"the mask {path} cannot be read: {error}.") from None
+    if (height, width) != tuple(shape[1:]):
+        raise ValueError(
+            f"the mask {path} has {height} x {width} pixels, the images have {shape[1]} x {shape[2]}."
+        )
+
+
+def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
+    """1 where the image is brighter than middle grey, else 0, shape ``(1, H, W)``."""
+    check_mask(path, shape)
+    with Image.open(path) as image:
+        grey = image.convert("L")
+        return (
+            torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).view(1, *shape[1:]).gt(127).float()
+        )

@@ -1,0 +1,86 @@
+"""Denoising diffusion restoration models.
+
+Source: Kawar et al. (2022), https://arxiv.org/abs/2201.11793, section 3.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.operators import Operator, SVDOperator
+from lightning_inv.solvers.base import Problem, Sampler
+
+
+@dataclass(frozen=True)
+class DDRM(Sampler):
+    """Samples each singular direction by how much y says of it.
+
+    Noise levels are relative to the signal, sigma_t / alpha_t, as in the paper. A direction whose y is exactly as
+    noisy as x_s is trusted, as in the paper; the official code treats it as unseen. eta is not that of DDIM: the
+    samples do not tend to the posterior as steps grow, and 20 steps with eta = 0.85 are what the paper recommends.
+
+    Args:
+        steps: The number of denoising steps.
+        eta: The share of fresh noise where y says less than x_t, in [0, 1].
+        eta_b: The trust in y where it says more, in [0, 1].
+    """
+
+    requires: ClassVar[type[Operator] | None] = SVDOperator
+
+    steps: int = 20
+    eta: float = 0.85
+    eta_b: float = 1.0
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        for name in ("eta", "eta_b"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"DDRM.{name} must be in [0, 1], got {getattr(self, name)}.")
+
+    def start(self, problem: Problem, t: Tensor) -> Tensor:
+        A, seen, y, level = spectrum(problem)
+        alpha_t, sigma_t = problem.prior.schedule(t)
+        noise_t = sigma_t / alpha_t
+        known = seen & (level < noise_t)
+        mean = torch.where(known, y, 0.0)
+        var = torch.where(known, noise_t**2 - level**2, noise_t**2)
+        return alpha_t * A.V(mean + var.sqrt() * problem.noise())
+
+    def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        A, seen, y, level = spectrum(problem)
+        alpha_s, sigma_s = problem.prior.schedule(s)
+        noise_s = sigma_s / alpha_s
+        x, eps = (A.Vt(part) for part in problem.denoise(x_t, t))
+
+        kept = (1 - self.eta**2) ** 0.5 * noise_s
+        unseen = x + kept * eps
+        faint = x + kept * (y - x) / level
+        clear = (1 - self.eta_b) * x + self.eta_b * y
+
+        trusted = seen & (level <= noise_s)
+        mean = torch.where(seen, torch.where(trusted, clear, faint), unseen)
+        var = torch.where(trusted, noise_s**2 - (self.eta_b * level) ** 2, (self.eta * noise_s) ** 2)
+        return alpha_s * A.V(mean + var.clamp(min=0).sqrt() * problem.noise())
+
+
+class Spectrum(NamedTuple):
+    """The measurement along the singular directions."""
+
+    A: SVDOperator
+    seen: Tensor
+    """Whether y says anything of a direction."""
+    y: Tensor
+    """What it says, in units of x; 0 where it says nothing."""
+    level: Tensor
+    """The standard deviation of its noise, sigma_y / s; 1 where it says nothing, which is never looked at."""
+
+
+def spectrum(problem: Problem) -> Spectrum:
+    """The measurement along the singular directions, everything broadcastable to ``(B, C, H, W)``."""
+    A, sigma_y = problem.measurement.operator, problem.measurement.sigma
+    level = torch.where(A.seen, sigma_y / torch.where(A.seen, A.s, 1.0), 1.0)
+    return Spectrum(A, A.seen, A.solve(problem.y), level)

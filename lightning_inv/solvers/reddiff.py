@@ -1,0 +1,80 @@
+"""RED-diff.
+
+Source: Mardani et al. (2024), A Variational Perspective on Solving Inverse Problems with Diffusion Models,
+https://arxiv.org/abs/2305.04391, algorithm 1.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.operators import LinearOperator
+from lightning_inv.solvers.base import Descent, Problem
+
+
+@dataclass(frozen=True)
+class REDDiff(Descent):
+    """Fits the mean mu of a narrow Gaussian to the posterior.
+
+    With x = mu + sigma_x0 n and x_t = alpha_t x + sigma_t eps at times that descend, step by step, mu goes down
+
+        weight (sigma_t / alpha_t) <sg[eps_hat(x_t) - eps], x> / pixels + obs_weight |y - A(x)|^2 / (2 entries of y)
+
+    where sg stops the gradient: the network is never differentiated. The prior's gradient is ``weight`` times
+    mu - x_hat(x_t), the residual of the denoiser. The mean of the data term runs over all entries of y, hidden ones
+    of inpainting included, so that one weight serves several operators. The image returned is mu after the last
+    step; the official code returns the one before.
+
+    Args:
+        steps: The number of gradient steps, each one network evaluation.
+        lr: The learning rate of Adam.
+        weight: The weight lambda of the prior.
+        obs_weight: The weight of the data term.
+        sigma_x0: The standard deviation of the Gaussian around mu.
+        start_from: The pseudo-inverse A^+ y, as published; argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), which
+            does not amplify noise; or white noise.
+    """
+
+    steps: int = 100
+    lr: float = 0.1
+    weight: float = 0.25
+    obs_weight: float = 1.0
+    sigma_x0: float = 0.0
+    start_from: Literal["pinv", "wiener", "noise"] = "pinv"
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        for name in ("lr", "weight", "obs_weight", "sigma_x0"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"REDDiff.{name} must be at least 0, got {getattr(self, name)}.")
+        if self.start_from == "wiener" and not isinstance(measurement.operator, LinearOperator):
+            raise TypeError(
+                f"REDDiff.start_from='wiener' needs a linear operator, got {type(measurement.operator).__name__}."
+            )
+
+    def start(self, problem: Problem) -> Tensor:
+        A, sigma_y = problem.measurement.operator, problem.measurement.sigma
+        if self.start_from == "noise":
+            return problem.noise()
+        if self.start_from == "wiener" and sigma_y > 0:
+            return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, sigma_y**2)
+        return A.pinv(problem.y)
+
+    def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
+        return torch.optim.Adam([mu], lr=self.lr, betas=(0.9, 0.99))
+
+    def times(self, problem: Problem) -> Tensor:
+        return problem.prior.schedule.timesteps(self.steps)[:-1]
+
+    def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
+        alpha_t, sigma_t = problem.prior.schedule(t)
+        x = mu + self.sigma_x0 * problem.noise() if self.sigma_x0 else mu
+        eps = problem.noise()
+        with torch.no_grad():  # the gradient is exact without the network's Jacobian (proposition 2)
+            eps_hat = problem.denoise(alpha_t * x + sigma_t * eps, t).eps
+        prior = (sigma_t / alpha_t) * ((eps_hat - eps) * x).flatten(1).mean(1)
+        return (self.obs_weight * problem.energy(x) + self.weight * prior).sum()
