@@ -1,4 +1,4 @@
-"""Restore images: python infer.py --config configs/problems/inpainting.yaml --config configs/solvers/ddrm.yaml."""
+"""Restore images: python infer.py --config configs/problems/inpainting.yaml --model.samples 8."""
 
 from lightning_inv.cli import infer
 

@@ -57,7 +57,7 @@ class Parser(LightningArgumentParser):
 
 
 class CommandLine(LightningCLI):
-    """What both scripts share: defaults from a file, short errors, the merged configuration saved with the run.
+    """What both scripts share: defaults from a file, short errors, the configuration saved with the run.
 
     Args:
         model: The LightningModule to configure.
@@ -105,7 +105,7 @@ class CommandLine(LightningCLI):
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:
-        """Ends the process with one sentence instead of a traceback on bad input, with code 143 on SIGTERM."""
+        """Ends the process with one sentence on bad input, and with code 143 on SIGTERM."""
         try:
             yield
         except SIGTERMException:
@@ -124,7 +124,8 @@ class SaveTrainConfig(SaveConfigCallback):
         path = Path(trainer.log_dir or ".") / self.config_filename
         if not self.overwrite and trainer.is_global_zero and path.exists():
             raise ValueError(
-                f"{path.parent} already holds a run; give --folder another name, or --ckpt_path last to go on with it."
+                f"{path.parent} already holds a run; give --folder another name, "
+                "or --ckpt_path last to go on with it."
             )
         super().setup(trainer, pl_module, stage)
 
@@ -156,6 +157,11 @@ class InferCommandLine(CommandLine):
         super().add_arguments_to_parser(parser)
         parser.add_lightning_class_args(ResultWriter, "output")
         parser.link_arguments("folder", "output.folder")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        if self._get(self.config_init, "trainer.enable_progress_bar") is not False:
+            self.trainer_defaults = {**self.trainer_defaults, "callbacks": [StepProgressBar()]}
+        return super().instantiate_trainer(**kwargs)
 
 
 def train(args: list[str] | None = None) -> TrainCommandLine:
@@ -194,7 +200,6 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
             CONFIGS / "infer.yaml",
             None,
             save_config_kwargs={"overwrite": True},
-            trainer_defaults={"callbacks": [StepProgressBar()]},
         )
     trainer, data, model = cli.trainer, cli.datamodule, cli.model
     with cli.plain_errors():

@@ -25,8 +25,8 @@ class Measurement(Constraint):
 
     Args:
         operator: The operator A.
-        sigma: The standard deviation of the noise, in units of an image in [-1, 1]. Papers that quote it for images
-            in [0, 1] mean half of this number.
+        sigma: The standard deviation of the noise, in units of an image in [-1, 1]. Papers that quote it for
+            images in [0, 1] mean half of this number.
 
     Raises:
         ValueError: ``sigma`` is negative or not finite.
@@ -52,7 +52,7 @@ class Measurement(Constraint):
         return y + self.sigma * rng.normal(y.shape[1:]) * self.operator.observed(y)
 
     def residual(self, x: Tensor, y: Tensor) -> Tensor:
-        """y - A(x) where something was seen, 0 elsewhere."""
+        """Y - A(x) where something was seen, 0 elsewhere."""
         return (y - self.operator(x)) * self.operator.observed(y)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -31,5 +31,9 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         part.replace(path)
     except RuntimeError as error:  # torch reports a full disk so
         raise OSError(f"could not write {path}: {error}. Is the disk full?") from error
+    except OSError as error:
+        if error.filename not in (None, str(part)):
+            raise
+        raise OSError(error.errno, error.strerror or "could not be written", str(path)) from error
     finally:
         part.unlink(missing_ok=True)

@@ -40,7 +40,7 @@ def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int
 
 
 def orthonormal_basis(first: Tensor) -> Tensor:
-    """An orthogonal matrix, shape ``(n, n)``, whose first column is ``first``, shape ``(n,)``, at unit length."""
+    """An orthogonal matrix, ``(n, n)``, whose first column is ``first``, ``(n,)``, at unit length."""
     start = torch.eye(len(first), dtype=torch.double)
     start[:, 0] = first.double()
     basis, _ = torch.linalg.qr(start)

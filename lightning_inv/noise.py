@@ -1,8 +1,9 @@
 """Random numbers that belong to an image, not to a batch.
 
-Each image draws from a generator of its own, keyed by (seed, image index, sample index, purpose). So an image gets
-the same noise for any batch size, order, number of devices, and after a resume; and adding a solver does not
-change the noise of the others. Draws are made on the CPU, hence the same for every accelerator.
+Each image draws from a generator of its own, keyed by (seed, image index, sample index, purpose). So an
+image gets the same noise for any batch size, order, number of devices, and after a resume; and adding a
+solver does not change the noise of the others. Draws are made on the CPU, hence the same for every
+accelerator.
 """
 
 import hashlib

@@ -1,7 +1,8 @@
 """A prior is one file: weights as safetensors, and in its header all that is needed to use them.
 
-The header holds the recipe of the denoiser (parametrisation, network, schedule, shape), the range of the images
-and the provenance of the weights, as text. Nothing is unpickled, and only classes of trusted packages are built.
+The header holds the recipe of the denoiser (parametrisation, network, schedule, shape), the range of the
+images and the provenance of the weights, as text. Nothing is unpickled, and only classes of trusted packages
+are built.
 """
 
 import json
@@ -57,7 +58,8 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
     """Reads a prior, frozen and in evaluation mode.
 
     Args:
-        path: A file that ``train.py`` or ``save_prior`` wrote, or the name of a prior that ships with the package.
+        path: A file that ``train.py`` or ``save_prior`` wrote, or the name of a prior that ships with the
+            package.
         packages: Packages, besides ``lightning_inv``, whose classes the file may name.
 
     Raises:
@@ -72,6 +74,8 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
     try:
         recipe = json.loads(header["denoiser"])
         denoiser = build(recipe, (Denoiser, Network, Schedule), packages)
+        if not isinstance(denoiser, Denoiser):
+            raise ValueError(f"{recipe['class_path']!r} is not a Denoiser.")
         denoiser.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except (KeyError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not describe a prior that can be built: {error}") from None

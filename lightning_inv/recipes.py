@@ -9,7 +9,8 @@ import functools
 import importlib
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 TRUSTED = ("lightning_inv",)
 """Packages whose classes a file may name."""
@@ -21,7 +22,10 @@ class Recorded:
     Arguments are numbers, strings, booleans, None, lists of these, or other recorded objects.
     """
 
-    recipe: dict[str, Any]
+    @functools.cached_property
+    def recipe(self) -> dict[str, Any]:
+        """Class and arguments; a class without a constructor takes none."""
+        return {"class_path": _path(type(self)), "init_args": {}}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -39,11 +43,14 @@ def _recording(init: Any) -> Any:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             arguments = {name: _plain(value) for name, value in list(bound.arguments.items())[1:]}
-            path = f"{type(self).__module__}.{type(self).__qualname__}"
-            self.__dict__["recipe"] = {"class_path": path, "init_args": arguments}
+            self.__dict__["recipe"] = {"class_path": _path(type(self)), "init_args": arguments}
         init(self, *args, **kwargs)
 
     return wrapped
+
+
+def _path(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _plain(value: Any) -> Any:
@@ -59,7 +66,7 @@ def _plain(value: Any) -> Any:
 def describe(settings: Any) -> dict[str, Any]:
     """A dataclass of settings as plain data, with its class."""
     fields = {field.name: _plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
-    return {"class_path": f"{type(settings).__module__}.{type(settings).__qualname__}", "init_args": fields}
+    return {"class_path": _path(type(settings)), "init_args": fields}
 
 
 def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[str] = ()) -> Any:
@@ -76,21 +83,47 @@ def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[st
     """
     if not isinstance(recipe, dict) or set(recipe) != {"class_path", "init_args"}:
         raise ValueError(f"a recipe has the keys class_path and init_args, got {recipe!r}.")
-    path = str(recipe["class_path"])
+    path, given = str(recipe["class_path"]), recipe["init_args"]
+    found = _trusted_class(path, kinds, packages)
+    if not isinstance(given, dict):
+        raise ValueError(f"init_args of {path!r} must have names, got {given!r}.")
+    arguments = {name: _part(value, kinds, packages) for name, value in given.items()}
+    _check_parts(found, arguments)
+    try:
+        return found(**arguments)
+    except Exception as error:  # a constructor may fail in any way on a stranger's arguments
+        raise ValueError(f"{path!r} cannot be built from {sorted(arguments)}: {error}") from None
+
+
+def _trusted_class(path: str, kinds: tuple[type, ...], packages: Sequence[str]) -> type:
+    """The class of that path; nothing is imported unless its package is trusted."""
     if path.split(".")[0] not in (*TRUSTED, *packages):
         raise ValueError(f"class {path!r} is outside the trusted packages {[*TRUSTED, *packages]}.")
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise ValueError(f"class {path!r} cannot be imported: {error}.") from None
     if not (isinstance(found, type) and issubclass(found, kinds)):
         raise ValueError(f"{path!r} is not a {' or '.join(kind.__name__ for kind in kinds)}.")
-    arguments = {
-        key: build(value, kinds, packages) if isinstance(value, dict) else value
-        for key, value in recipe["init_args"].items()
-    }
-    try:
-        return found(**arguments)
-    except TypeError as error:
-        raise ValueError(f"{path!r} does not take the arguments {sorted(arguments)}: {error}.") from None
+    return found
+
+
+def _part(value: Any, kinds: tuple[type, ...], packages: Sequence[str]) -> Any:
+    """An argument, built if it is a recipe or a list with recipes in it."""
+    if isinstance(value, list):
+        return [_part(item, kinds, packages) for item in value]
+    return build(value, kinds, packages) if isinstance(value, dict) else value
+
+
+def _check_parts(found: type, arguments: dict[str, Any]) -> None:
+    """Raises ValueError where a constructor asks for one kind of part and is given another."""
+    for name, parameter in inspect.signature(found).parameters.items():
+        choices = get_args(parameter.annotation) or (parameter.annotation,)
+        classes = [c for c in choices if inspect.isclass(c) and get_origin(c) is None]
+        asked = tuple(c for c in classes if issubclass(c, Recorded))
+        if asked and not isinstance(arguments.get(name), (*asked, NoneType, list)):
+            raise ValueError(
+                f"argument {name!r} of {_path(found)!r} must be a "
+                f"{' or '.join(c.__name__ for c in asked)}, got {type(arguments[name]).__name__}."
+            )

@@ -9,7 +9,8 @@ A schedule maps a time t = 0, ..., T to the signal and noise scales of
 - alpha_t is sqrt(alpha-bar_t) of Ho et al. (2020). The noise relative to the signal, called sigma_t in papers
   with variance-exploding coordinates, is ``sigma_t / alpha_t`` here.
 - A step goes from ``t`` to ``s < t``.
-- ``y`` is what was seen, ``A`` the operator, ``A.s`` its singular values, and ``sigma_y`` the standard deviation
+- ``y`` is what was seen, ``A`` the operator, ``A.s`` its singular values, and ``sigma_y`` the standard
+deviation
   of the noise of y in units of x, that is, of images in [-1, 1].
 """
 
@@ -52,9 +53,9 @@ class Schedule(Recorded, nn.Module, abc.ABC):
     def timesteps(self, steps: int) -> Tensor:
         """The grid t_0 > ... > t_steps = 0 of exactly ``steps`` steps, shape ``(steps + 1,)``, on the CPU.
 
-        t_i = 1 + floor((steps - 1 - i) T / steps), then 0: for steps that divide T this is the grid of the DDRM
-        and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked for
-        when they do not divide T; ours never does.
+        t_i = 1 + floor((steps - 1 - i) T / steps), then 0: for steps that divide T this is the grid of the
+        DDRM and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked
+        for when they do not divide T; ours never does.
 
         Raises:
             ValueError: ``steps`` is not in [1, T].

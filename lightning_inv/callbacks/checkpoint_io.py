@@ -13,7 +13,8 @@ from lightning_inv.files import atomic_write
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk, renames; reads without unpickling.
 
-    Lightning's own stages in the temporary folder and copies from there, so a full disk leaves a truncated file.
+    Lightning's own stages in the temporary folder and copies from there, so a full disk leaves a truncated
+    file.
     """
 
     def save_checkpoint(

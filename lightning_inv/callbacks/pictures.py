@@ -14,7 +14,7 @@ TILE, BAR, GAP = 128, 18, 4
 
 
 def picture(x: Tensor) -> Image.Image:
-    """An image in [-1, 1], shape ``(C, H, W)``, as a picture, clipped; other channel counts show their mean."""
+    """An image in [-1, 1], shape ``(C, H, W)``, as a picture; other channel counts show their mean."""
     pixels = ((x.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return to_pil_image(
         pixels if len(pixels) in (1, 3) else pixels.float().mean(0, keepdim=True).to(torch.uint8)

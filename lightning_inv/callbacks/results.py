@@ -20,8 +20,8 @@ class ResultWriter(BasePredictionWriter):
     """Writes the pictures and the record of every image, and a comparison grid of every batch.
 
     The folder holds ``<solver>/<name>.png`` (with several samples the mean, beside ``<solver>_std`` and
-    ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Images that are done are left
-    alone when the same command is run again.
+    ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Images that are done are
+    left alone when the same command is run again.
 
     Args:
         folder: The folder.
@@ -108,16 +108,16 @@ class ResultWriter(BasePredictionWriter):
 
 
 def deviation(samples: Tensor) -> Tensor:
-    """The standard deviation over samples, shape ``(K, C, H, W)``, shown from black, 0, to white, 1 or more."""
+    """The deviation over samples, shape ``(K, C, H, W)``, shown from black, 0, to white, 1 or more."""
     return samples.std(0, correction=1) * 2 - 1
 
 
 def score(restored: Restored, solution: Solution) -> dict[str, list]:
     """Measures of one solver, a list over images each; None where the truth or the measurement is not known.
 
-    ``psnr`` and ``ssim`` are means over samples of the measure of one sample; those ``_of_mean`` are of the mean of
-    the samples. ``consistency`` is |A x - y|, root mean square, in units of sigma_y, or in units of x if sigma_y is
-    0. ``evaluations`` are for one sample, ``seconds`` for all.
+    ``psnr`` and ``ssim`` are means over samples of the measure of one sample; those ``_of_mean`` are of the
+    mean of the samples. ``consistency`` is |A x - y|, root mean square, in units of sigma_y, or in units of
+    x if sigma_y is 0. ``evaluations`` are for one sample, ``seconds`` for all.
     """
     samples, truth, measurement = solution.samples, restored.truth, restored.measurement
     B = len(restored.names)

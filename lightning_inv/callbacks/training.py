@@ -24,7 +24,7 @@ def tensorboard(trainer: Trainer) -> Any:
 
 
 class PriorFile(Callback):
-    """Writes ``prior.safetensors`` whenever the validation loss is the best so far, and at the end of training.
+    """Writes ``prior.safetensors`` at each best validation loss so far.
 
     The file always holds the averaged weights of the best validation, or the last ones if none was made.
 

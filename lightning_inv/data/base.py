@@ -1,7 +1,8 @@
 """Data modules yield batches of dictionaries.
 
-Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``, its
-position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is one.
+Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``,
+its position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is
+one.
 """
 
 import abc

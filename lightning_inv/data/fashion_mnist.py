@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ FILES = {"train": "train", "val": "train", "test": "t10k"}
 
 
 def find_idx(root: Path, name: str) -> Path | None:
-    """The idx file ``name``, gzipped or not, in ``root`` or where torchvision puts it; None if there is none."""
+    """The idx file ``name``, gzipped or not, in ``root`` or where torchvision puts it, or None."""
     folders = (root, root / "FashionMNIST" / "raw")
     return next(
         (f / (name + end) for f in folders for end in ("", ".gz") if (f / (name + end)).is_file()), None
@@ -33,7 +34,7 @@ def read_idx(path: Path) -> Tensor:
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             data = file.read()
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path} is not a complete gzip file: {error}.") from None
     dims = data[3] if len(data) > 3 and data[:3] == b"\x00\x00\x08" else 0
     shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims)]

@@ -38,9 +38,15 @@ def find_images(root: Path) -> list[Path]:
 
 def image_names(root: Path, files: Sequence[Path]) -> list[str]:
     """Relative paths without suffix; the suffix stays where two files differ in nothing else."""
-    stems = [file.relative_to(root).with_suffix("").as_posix() for file in files]
-    count = Counter(stems)
-    return [s if count[s] == 1 else f.relative_to(root).as_posix() for s, f in zip(stems, files, strict=True)]
+    stems = [stem(root, file) for file in files]
+    full = [file.relative_to(root).as_posix() for file in files]
+    count = Counter([*stems, *full])
+    return [s if count[s] == 1 else f for s, f in zip(stems, full, strict=True)]
+
+
+def stem(root: Path, file: Path) -> str:
+    """The relative path without suffix."""
+    return file.relative_to(root).with_suffix("").as_posix()
 
 
 def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> Tensor:
@@ -49,7 +55,8 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
     Args:
         path: The file.
         channels: 1 for grey, 3 for RGB.
-        size: Height and width in pixels: scaled to cover them, then cut in the middle. None leaves it as it is.
+        size: Height and width in pixels: scaled to cover them, then cut in the middle. None leaves it as it
+            is.
 
     Returns:
         Shape ``(channels, H, W)`` in [-1, 1].
@@ -60,8 +67,8 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
-            if image.mode.startswith("I"):  # 16 bits a pixel; Pillow would clip them to 8
-                image = Image.fromarray((np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8))
+            if image.mode.startswith(("I", "F")):
+                image = _eight_bits(image)
             image = image.convert("L" if channels == 1 else "RGB")
             if size is not None and image.size != size[::-1]:
                 image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
@@ -69,6 +76,14 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
         raise ValueError(f"{path} cannot be read as an image: {error}.") from None
     pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1)
     return pixels[None] if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A picture of 16 bits a pixel with 8; Pillow itself would clip them."""
+    pixels = np.asarray(image, dtype=np.float64) / 257
+    if image.mode == "F" or not 0 <= pixels.min() <= pixels.max() <= 255:
+        raise ValueError(f"pixels of more than 16 bits (mode {image.mode}) have no known range")
+    return Image.fromarray(pixels.round().astype(np.uint8))
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -131,12 +146,13 @@ def check_channels(channels: int) -> None:
 class ImageFolder(ImageDataModule):
     """The images of a folder and of all folders in it.
 
-    Each image belongs to "val" or "train" by a hash of its name, so that the split stays as it is when images are
-    added. The split "all" holds both.
+    Each image belongs to "val" or "train" by a hash of its path, so that the split stays as it is when
+    images are added. The split "all" holds both.
 
     Args:
         root: The folder.
-        size: Height and width in pixels, or one number for both: images are scaled to cover it and cut in the middle.
+        size: Height and width in pixels, or one number for both: images are scaled to cover it and cut in
+            the middle.
         channels: 1 for grey, 3 for RGB.
         val_fraction: The share of images, about, that is held out for validation.
         verify: Decode every image once before any work.
@@ -197,7 +213,8 @@ class ImageFolder(ImageDataModule):
         pairs = [
             (file, name)
             for file, name in zip(self.files, names, strict=True)
-            if split == "all" or (hash_fraction(name) < self.val_fraction) == (split == "val")
+            if split == "all"
+            or (hash_fraction(stem(self.root, file)) < self.val_fraction) == (split == "val")
         ]
         return FolderDataset(
             [file for file, _ in pairs], [name for _, name in pairs], self.channels, self.size
@@ -227,8 +244,8 @@ class MeasurementFolder(ImageDataModule):
     """A folder of degraded images, which are restored as they are.
 
     Args:
-        root: The folder of degraded images, as the operator would make them: for inpainting of the size of the
-            prior, for super-resolution smaller.
+        root: The folder of degraded images, as the operator would make them: for inpainting of the size of
+            the prior, for super-resolution smaller.
         truth: A folder of the true images, of the same names, if they are known.
         channels: The channels of the degraded images, 1 for grey, 3 for RGB.
         truth_channels: The channels of the true images; those of the degraded ones if None.
@@ -250,9 +267,10 @@ class MeasurementFolder(ImageDataModule):
         limit: int | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, "all", limit)
-        check_channels(channels)
         self.root, self.truth = Path(root).expanduser(), Path(truth).expanduser() if truth else None
         self.channels, self.truth_channels = channels, truth_channels or channels
+        check_channels(self.channels)
+        check_channels(self.truth_channels)
 
     @cached_property
     def _all(self) -> ImageDataset:
@@ -277,8 +295,8 @@ class MeasurementFolder(ImageDataModule):
         for file in files:
             if image_size(file) != first:
                 raise ValueError(
-                    f"images to be restored must be of one size: {files[0]} has {first[0]} x {first[1]} pixels, "
-                    f"{file} has {image_size(file)[0]} x {image_size(file)[1]}."
+                    f"images to be restored must be of one size: {files[0]} has {first[0]} x {first[1]} "
+                    f"pixels, {file} has {image_size(file)[0]} x {image_size(file)[1]}."
                 )
         return FolderDataset(files, image_names(root, files), channels, None, key)
 

@@ -11,8 +11,8 @@ from lightning_inv.noise import generator
 class StreamSampler(Sampler[int]):
     """Shuffled passes over the data that go on exactly where an interrupted run stopped.
 
-    Pass e is a permutation seeded by (seed, e); each rank takes its share of every global batch. Images that do
-    not fill a last global batch wait for another pass.
+    Pass e is a permutation seeded by (seed, e); each rank takes its share of every global batch. Images that
+    do not fill a last global batch wait for another pass.
 
     Args:
         length: The number of images.

@@ -10,8 +10,8 @@ from lightning_inv.schedules import LinearSchedule, Schedule
 class GaussianDenoiser(Denoiser):
     """The exact denoiser of x ~ N(mean, covariance).
 
-    E[x | x_t] = mean + alpha_t C (alpha_t^2 C + sigma_t^2 I)^-1 (x_t - alpha_t mean), computed in the eigenbasis
-    of the covariance C, in double precision.
+    E[x | x_t] = mean + alpha_t C (alpha_t^2 C + sigma_t^2 I)^-1 (x_t - alpha_t mean), computed in the
+    eigenbasis of the covariance C, in double precision.
 
     Args:
         mean: The mean, shape ``(C, H, W)``.
@@ -52,7 +52,7 @@ class GaussianDenoiser(Denoiser):
         return self.from_x(x.to(x_t.dtype), x_t, t)
 
     def log_density(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """log p(x_t), shape ``(B,)``, in double precision and without the constant -n/2 log(2 pi)."""
+        """Log p(x_t), shape ``(B,)``, in double precision and without the constant -n/2 log(2 pi)."""
         alpha_t, sigma_t = (
             scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t)
         )
@@ -65,7 +65,7 @@ class GaussianDenoiser(Denoiser):
 
 
 class MixtureDenoiser(Denoiser):
-    """The exact denoiser of a mixture of Gaussians: its components' estimates, weighted by p(component | x_t).
+    """The exact denoiser of a mixture of Gaussians: estimates weighted by p(component | x_t).
 
     Args:
         weights: The probabilities of the components, shape ``(K,)``.

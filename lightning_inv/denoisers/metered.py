@@ -31,12 +31,12 @@ class MeteredDenoiser(Denoiser):
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
         self.forward_calls += 1
+        if x_t.requires_grad:
+            x_t = x_t.view_as(x_t)  # a name of its own for the hook, whose gradient is taken once a backward
+            x_t.register_hook(self._count_backward)
         enabled = self.autocast is not None
         with torch.autocast(x_t.device.type, dtype=self.autocast or torch.bfloat16, enabled=enabled):
-            estimate = self.denoiser(x_t, t, label)
-        if estimate.eps.requires_grad:
-            estimate.eps.register_hook(self._count_backward)
-        return estimate
+            return self.denoiser(x_t, t, label)
 
     def _count_backward(self, gradient: Tensor) -> None:
         self.backward_calls += 1

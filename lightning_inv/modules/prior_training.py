@@ -21,7 +21,8 @@ class PriorTraining(LightningModule):
         denoiser: The denoiser to train.
         optimizer: The optimizer, without its parameters.
         lr_scheduler: The learning-rate schedule, without its optimizer, stepped once a training step.
-        ema_decay: The decay of the running mean of the weights; step n uses min(ema_decay, (1 + n) / (10 + n)).
+        ema_decay: The decay of the running mean of the weights; step n uses min(ema_decay, (1 + n) / (10 +
+            n)).
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
         channels_last: Keep images and weights in the channels-last memory format.
@@ -38,7 +39,7 @@ class PriorTraining(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         ema_decay: float = 0.999,
         noise_levels: int = 8,
-        compile: bool = False,  # noqa: A002 (the name torch uses)
+        compile: bool = False,
         channels_last: bool = True,
         seed: int = 0,
     ) -> None:
@@ -79,7 +80,8 @@ class PriorTraining(LightningModule):
         shape = next(iter(self.trainer.datamodule.dataset("train")))["image"].shape
         if tuple(shape) != self.denoiser.shape:
             raise ValueError(
-                f"the images have shape {tuple(shape)} (C, H, W), but model.denoiser.shape is {self.denoiser.shape}."
+                f"the images have shape {tuple(shape)} (C, H, W), "
+                f"but model.denoiser.shape is {self.denoiser.shape}."
             )
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -91,8 +93,8 @@ class PriorTraining(LightningModule):
         loss = self.denoiser.loss(x, t, eps, self._label(batch)).mean()
         if not torch.isfinite(loss):
             raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.global_step}; training stopped before the weights changed. "
-                "Lower the learning rate or clip the gradient."
+                f"the loss is {loss.item()} at step {self.global_step}; training stopped before the weights "
+                "changed. Lower the learning rate or clip the gradient."
             )
         self.log("train/loss", loss, prog_bar=True)
         return loss

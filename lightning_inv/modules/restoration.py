@@ -1,7 +1,8 @@
 """Restoration of images with a trained prior."""
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,15 +112,15 @@ class Restoration(LightningModule):
         first = images[0]
         if "image" in first and tuple(first["image"].shape) != tuple(self.prior.shape):
             raise ValueError(
-                f"the images have shape {tuple(first['image'].shape)} (C, H, W), but the prior was trained on "
-                f"{tuple(self.prior.shape)}."
+                f"the images have shape {tuple(first['image'].shape)} (C, H, W), "
+                f"but the prior was trained on {tuple(self.prior.shape)}."
             )
         if "measurement" in first:
             expected = self._prepare([0], names[:1]).operator(torch.zeros(1, *self.prior.shape))[0].shape
             if first["measurement"].shape != expected:
                 raise ValueError(
-                    f"the measurements have shape {tuple(first['measurement'].shape)}, but the operator makes "
-                    f"{tuple(expected)} of the prior's images."
+                    f"the measurements have shape {tuple(first['measurement'].shape)}, "
+                    f"but the operator makes {tuple(expected)} of the prior's images."
                 )
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Restored:
@@ -158,10 +159,8 @@ class Restoration(LightningModule):
         calls, began = prior.evaluations, self._now()
         for k in range(self.samples):
             problem = Problem(y, measurement, prior, self._rng(indices, "solver", k))
-            for i, x in enumerate(solver.iterates(problem)):
-                self._show(
-                    name if self.samples == 1 else f"{name} {k + 1}/{self.samples}", i + 1, solver.length
-                )
+            title = name if self.samples == 1 else f"{name} {k + 1}/{self.samples}"
+            x = deque(self._shown(solver.iterates(problem), title, solver.length), maxlen=1).pop()
             samples.append(x.clone())
         calls = (prior.evaluations - calls) // self.samples
         return Solution(torch.stack(samples), calls, (self._now() - began) / len(indices))
@@ -178,8 +177,10 @@ class Restoration(LightningModule):
             torch.accelerator.synchronize(self.device)
         return time.perf_counter()
 
-    def _show(self, name: str, step: int, steps: int) -> None:
-        """Tells the progress bar, if it has a place for steps."""
+    def _shown(self, iterates: Iterator[Tensor], title: str, length: int) -> Iterator[Tensor]:
+        """The iterates, told to the progress bar if it has a place for steps."""
         show = getattr(self.trainer.progress_bar_callback, "step", None) if self._trainer else None
-        if show is not None:
-            show(name, step, steps)
+        for i, x in enumerate(iterates):
+            if show is not None:
+                show(title, i + 1, length)
+            yield x

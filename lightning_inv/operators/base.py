@@ -86,8 +86,8 @@ class LinearOperator(Operator):
 class SVDOperator(LinearOperator):
     """A linear map A = U diag(s) V^T whose factors are cheap to apply.
 
-    Spectra are as large as images: where A sees nothing, ``s`` is 0, ``Ut`` writes 0 and ``U`` reads nothing. So
-    no solver needs indices, sorting or padding.
+    Spectra are as large as images: where A sees nothing, ``s`` is 0, ``Ut`` writes 0 and ``U`` reads
+    nothing. So no solver needs indices, sorting or padding.
 
     Attributes:
         s: The singular values (a buffer), broadcastable to ``(B, C, H, W)``; set by ``prepare``.

@@ -71,8 +71,8 @@ class UniformKernel(Kernel):
 class SeparableBlur(SVDOperator):
     """Blurs rows and columns with zero padding: A(x) = K_v x K_h^T, with K = U diag(s) V^T each.
 
-    All taps are used and colours are kept apart; the code of DDRM and RED-diff loses the last tap and pairs singular
-    values with the wrong channels.
+    All taps are used and colours are kept apart; the code of DDRM and RED-diff loses the last tap and pairs
+    singular values with the wrong channels.
 
     Args:
         kernel: The kernel of columns, and of rows unless ``horizontal`` is given.

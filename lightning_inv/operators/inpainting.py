@@ -12,7 +12,8 @@ from lightning_inv.operators.masks import Mask, RandomMask
 class Inpainting(SVDOperator):
     """A(x) = mask x: an image with zeros where pixels are hidden; all singular values are 0 or 1.
 
-    y has the shape of the image, as in the "in2" operator of RED-diff, so that a weight chosen for it holds here.
+    y has the shape of the image, as in the "in2" operator of RED-diff, so that a weight chosen for it holds
+    here.
 
     Args:
         mask: The rule that says which pixels are seen; half of them, at random, if None.

@@ -18,6 +18,7 @@ from lightning_inv.operators.base import Images
 class Mask(abc.ABC):
     """A rule that says which pixels of an image are seen."""
 
+    @abc.abstractmethod
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
         """Raises ValueError if there is no mask for images of this shape and these names."""
 
@@ -27,7 +28,7 @@ class Mask(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, images: Images) -> Tensor:
-        """The masks of these images, shape ``(B, 1, H, W)`` or ``(1, 1, H, W)``, on the CPU or their device."""
+        """The masks of these images, shape ``(B, 1, H, W)`` or ``(1, 1, H, W)``."""
 
 
 @dataclass(frozen=True)

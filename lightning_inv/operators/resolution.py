@@ -13,7 +13,8 @@ from lightning_inv.operators.base import Images, SVDOperator
 class BlockAverage(SVDOperator):
     """Averages blocks of ``factor`` x ``factor`` pixels; all singular values are 0 or 1 / factor.
 
-    A block of p = factor^2 pixels is rotated so that its first coefficient is its sum / sqrt(p), the only one seen.
+    A block of p = factor^2 pixels is rotated so that its first coefficient is its sum / sqrt(p), the only
+    one seen.
 
     Args:
         factor: The side of a block in pixels; it divides height and width.

@@ -1,7 +1,7 @@
 """The two loops that all solvers share.
 
-A solver holds hyper-parameters only. All that depends on the data is in the problem, so one solver serves every
-batch and every device.
+A solver holds hyper-parameters only. All that depends on the data is in the problem, so one solver serves
+every batch and every device.
 """
 
 import abc
@@ -168,7 +168,8 @@ def ddim_step(
 ) -> Tensor:
     """Draws x_s from the estimate at t; eta = 1 is DDPM, eta = 0 is deterministic.
 
-    x_s = alpha_s x + sqrt(sigma_s^2 - c^2) eps + c noise, with c = eta (sigma_s / sigma_t) sqrt(1 - (alpha_t / alpha_s)^2).
+    x_s = alpha_s x + sqrt(sigma_s^2 - c^2) eps + c noise,
+    with c = eta (sigma_s / sigma_t) sqrt(1 - (alpha_t / alpha_s)^2).
 
     Source: Song et al. (2021), https://arxiv.org/abs/2010.02502, equations 12 and 16.
     """

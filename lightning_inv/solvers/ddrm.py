@@ -19,9 +19,10 @@ from lightning_inv.solvers.base import Problem, Sampler
 class DDRM(Sampler):
     """Samples each singular direction by how much y says of it.
 
-    Noise levels are relative to the signal, sigma_t / alpha_t, as in the paper. A direction whose y is exactly as
-    noisy as x_s is trusted, as in the paper; the official code treats it as unseen. eta is not that of DDIM: the
-    samples do not tend to the posterior as steps grow, and 20 steps with eta = 0.85 are what the paper recommends.
+    Noise levels are relative to the signal, sigma_t / alpha_t, as in the paper. A direction whose y is
+    exactly as noisy as x_s is trusted, as in the paper; the official code treats it as unseen. eta is not
+    that of DDIM: the samples do not tend to the posterior as steps grow, and 20 steps with eta = 0.85 are
+    what the paper recommends.
 
     Args:
         steps: The number of denoising steps.

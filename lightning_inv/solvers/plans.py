@@ -17,7 +17,7 @@ class TimePlan(abc.ABC):
 
     @abc.abstractmethod
     def fraction(self, i: Tensor, steps: int) -> Tensor:
-        """t / T of the steps i = 0, ..., steps - 1, before it is cut to [1 / T, 1]."""
+        """T / T of the steps i = 0, ..., steps - 1, before it is cut to [1 / T, 1]."""
 
 
 @dataclass(frozen=True)

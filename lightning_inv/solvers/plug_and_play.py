@@ -25,8 +25,8 @@ class PlugAndPlay(Descent):
 
         |eps - eps_hat(alpha_t mu + sigma_t eps)|^2 / pixels + weight_i |y - A(mu)|^2 / (2 entries of y)
 
-    The defaults are those of the paper's MNIST experiment. A step costs a forward and a backward evaluation of the
-    network.
+    The defaults are those of the paper's MNIST experiment. A step costs a forward and a backward evaluation
+    of the network.
 
     Args:
         steps: The number of gradient steps.
@@ -34,7 +34,8 @@ class PlugAndPlay(Descent):
         weight: The weight of the constraint at the first step.
         anneal: Whether it falls linearly to 0, as weight (S - i) / S, or stays.
         plan: The times of the steps.
-        jacobian: Whether the network is differentiated. Without, the prior's gradient is 2 (eps_hat - eps) / pixels.
+        jacobian: Whether the network is differentiated. Without, the prior's gradient is 2 (eps_hat - eps) /
+            pixels.
         finish: The image is noised to this time at the end and denoised by DDPM; 0 to leave it.
         start_from: White noise, as published, or the pseudo-inverse.
     """

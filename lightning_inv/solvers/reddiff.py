@@ -20,14 +20,16 @@ from lightning_inv.solvers.base import Descent, Problem
 class REDDiff(Descent):
     """Fits the mean mu of a narrow Gaussian to the posterior.
 
-    With x = mu + sigma_x0 n and x_t = alpha_t x + sigma_t eps at times that descend, step by step, mu goes down
+    With x = mu + sigma_x0 n and x_t = alpha_t x + sigma_t eps at times that descend, step by step, mu goes
+    down
 
-        weight (sigma_t / alpha_t) <sg[eps_hat(x_t) - eps], x> / pixels + obs_weight |y - A(x)|^2 / (2 entries of y)
+        weight (sigma_t / alpha_t) <sg[eps_hat(x_t) - eps], x> / pixels + obs_weight |y - A(x)|^2 / (2
+        entries of y)
 
     where sg stops the gradient: the network is never differentiated. The prior's gradient is ``weight`` times
-    mu - x_hat(x_t), the residual of the denoiser. The mean of the data term runs over all entries of y, hidden ones
-    of inpainting included, so that one weight serves several operators. The image returned is mu after the last
-    step; the official code returns the one before.
+    mu - x_hat(x_t), the residual of the denoiser. The mean of the data term runs over all entries of y,
+    hidden ones of inpainting included, so that one weight serves several operators. The image returned is mu
+    after the last step; the official code returns the one before.
 
     Args:
         steps: The number of gradient steps, each one network evaluation.
@@ -35,8 +37,8 @@ class REDDiff(Descent):
         weight: The weight lambda of the prior.
         obs_weight: The weight of the data term.
         sigma_x0: The standard deviation of the Gaussian around mu.
-        start_from: The pseudo-inverse A^+ y, as published; argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), which
-            does not amplify noise; or white noise.
+        start_from: The pseudo-inverse A^+ y, as published; argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"),
+            which does not amplify noise; or white noise.
     """
 
     steps: int = 100
@@ -53,7 +55,8 @@ class REDDiff(Descent):
                 raise ValueError(f"REDDiff.{name} must be at least 0, got {getattr(self, name)}.")
         if self.start_from == "wiener" and not isinstance(measurement.operator, LinearOperator):
             raise TypeError(
-                f"REDDiff.start_from='wiener' needs a linear operator, got {type(measurement.operator).__name__}."
+                "REDDiff.start_from='wiener' needs a linear operator, "
+                f"got {type(measurement.operator).__name__}."
             )
 
     def start(self, problem: Problem) -> Tensor:

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lightning_inv.denoisers import Denoiser
 from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import Operator
 from lightning_inv.solvers.base import Problem, Sampler, ddim_step
 
@@ -15,7 +15,8 @@ from lightning_inv.solvers.base import Problem, Sampler, ddim_step
 class Unconditional(Sampler):
     """Draws images from the prior and looks at no measurement.
 
-    Source: Song et al. (2021), Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502, equation 12.
+    Source: Song et al. (2021), Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502,
+        equation 12.
 
     Args:
         steps: The number of denoising steps.

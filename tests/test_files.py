@@ -1,0 +1,77 @@
+"""Files are written whole or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from lightning_inv.files import atomic_write
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_is_written_is_there_and_nothing_else(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "new" / "folder" / "a.bin") as file:
+        file.write(b"whole")
+    assert (tmp_path / "new" / "folder" / "a.bin").read_bytes() == b"whole"
+    assert names(tmp_path / "new" / "folder") == ["a.bin"]
+
+
+def test_the_target_is_not_touched_before_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with atomic_write(target) as file:
+        file.write(b"new")
+        file.flush()
+        assert target.read_bytes() == b"old"
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError, RuntimeError, KeyboardInterrupt])
+def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+
+    def write_half() -> None:
+        with atomic_write(target) as file:
+            file.write(b"half")
+            raise error
+
+    with pytest.raises(OSError if error is RuntimeError else error):
+        write_half()
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_a_full_disk_as_torch_reports_it_names_the_target(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with atomic_write(tmp_path / "last.ckpt"):
+            raise RuntimeError("[enforce fail at inline_container.cc:603] unexpected pos 64 vs 0")
+
+    with pytest.raises(OSError, match=r"could not write .*last\.ckpt.* Is the disk full\?"):
+        write_half()
+
+
+def test_a_full_disk_as_the_system_reports_it_names_the_target(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with atomic_write(tmp_path / "last.ckpt"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match=r"No space left on device: .*last\.ckpt") as caught:
+        write_half()
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_folder_that_cannot_be_made_names_the_target(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_bytes(b"a file, not a folder")
+    with pytest.raises(OSError, match="taken"), atomic_write(tmp_path / "taken" / "a.bin"):
+        pass
+
+
+def test_an_error_with_another_file_keeps_that_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="source"), atomic_write(tmp_path / "a.bin") as file:
+        file.write((tmp_path / "source").read_bytes())
+    assert names(tmp_path) == []
