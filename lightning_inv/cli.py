@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
+import yaml
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -28,10 +30,17 @@ from lightning_inv.callbacks import (
     as_text,
     report,
 )
+from lightning_inv.configuration import merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
 from lightning_inv.modules import PriorTraining, Restoration
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the process with a message."""
+    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
+    raise SystemExit(2)
 
 
 class Parser(LightningArgumentParser):
@@ -48,12 +57,11 @@ class Parser(LightningArgumentParser):
         known = [option.lstrip("-") for action in self._actions for option in action.option_strings]
         near = [match for word in words for match in difflib.get_close_matches(word, known, 1)]
         lines = [
-            f"{self.prog}: error: {message}",
+            message,
             *(f"did you mean --{match}?" for match in near),
             f"see: python {self.prog} --help",
         ]
-        print(*lines, sep="\n", file=sys.stderr)  # noqa: T201 (what a command line says goes to stderr)
-        self.exit(2)
+        fail("\n".join(lines))
 
 
 class CommandLine(LightningCLI):
@@ -62,24 +70,26 @@ class CommandLine(LightningCLI):
     Args:
         model: The LightningModule to configure.
         defaults: The YAML that lies beneath all others.
-        args: The arguments; None for those of the process.
+        words: The words of the command line.
         settings: Settings of LightningCLI.
     """
 
-    def __init__(self, model: type[LightningModule], defaults: Path, args: ArgsType, **settings: Any) -> None:
+    def __init__(
+        self, model: type[LightningModule], defaults: Path, words: list[str], **settings: Any
+    ) -> None:
         quiet()
-        super().__init__(
-            model,
-            ImageDataModule,
-            subclass_mode_data=True,
-            run=False,
-            args=args,
-            parser_class=Parser,
-            parser_kwargs={"parser_mode": "omegaconf+", "default_config_files": [str(defaults)]},
-            auto_configure_optimizers=False,
-            seed_everything_default=0,
-            **settings,
-        )
+        with merged(defaults, words) as config:
+            super().__init__(
+                model,
+                ImageDataModule,
+                subclass_mode_data=True,
+                run=False,
+                parser_class=Parser,
+                parser_kwargs={"parser_mode": "omegaconf+", "default_config_files": [config]},
+                auto_configure_optimizers=False,
+                seed_everything_default=0,
+                **settings,
+            )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--folder", type=str, default="runs", help="where everything is written")
@@ -88,7 +98,7 @@ class CommandLine(LightningCLI):
         )
         parser.link_arguments("folder", "trainer.default_root_dir")
 
-    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
             super().parse_arguments(parser, args)
         except OmegaConfBaseException as error:
@@ -130,6 +140,10 @@ class SaveTrainConfig(SaveConfigCallback):
         super().setup(trainer, pl_module, stage)
 
 
+def _checkpoints(folder: str) -> str:
+    return str(Path(folder) / "checkpoints")
+
+
 class TrainCommandLine(CommandLine):
     """The command line of train.py."""
 
@@ -145,9 +159,11 @@ class TrainCommandLine(CommandLine):
         parser.link_arguments("folder", "prior.folder")
         parser.link_arguments("folder", "samples.folder")
 
-
-def _checkpoints(folder: str) -> str:
-    return str(Path(folder) / "checkpoints")
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        logged = self._get(self.config_init, "trainer.logger") is not False
+        rate = [LearningRateMonitor("step")] if logged else []
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": [*rate, ImagesPerSecond()]}
+        return super().instantiate_trainer(**kwargs)
 
 
 class InferCommandLine(CommandLine):
@@ -171,16 +187,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         args: The arguments; None for those of the process.
     """
     words = sys.argv[1:] if args is None else args
-    if not any(word.split("=")[0] in ("--config", "-c") for word in words):
+    if not split_words(words)[0]:
         words = ["--config", str(CONFIGS / "priors" / "digits.yaml"), *words]
-    with arguments(words):
-        cli = TrainCommandLine(
-            PriorTraining,
-            CONFIGS / "train.yaml",
-            None,
-            save_config_callback=SaveTrainConfig,
-            trainer_defaults={"callbacks": [LearningRateMonitor("step"), ImagesPerSecond()]},
-        )
+    cli = TrainCommandLine(PriorTraining, CONFIGS / "train.yaml", words, save_config_callback=SaveTrainConfig)
     trainer = cli.trainer
     with cli.plain_errors():
         trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
@@ -194,13 +203,8 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     Args:
         args: The arguments; None for those of the process.
     """
-    with arguments(sys.argv[1:] if args is None else args):
-        cli = InferCommandLine(
-            Restoration,
-            CONFIGS / "infer.yaml",
-            None,
-            save_config_kwargs={"overwrite": True},
-        )
+    words = sys.argv[1:] if args is None else args
+    cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
     trainer, data, model = cli.trainer, cli.datamodule, cli.model
     with cli.plain_errors():
         trainer.predict(model, data, return_predictions=False)
@@ -221,14 +225,26 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
 
 
 @contextmanager
-def arguments(words: list[str]) -> Iterator[None]:
-    """Lets LightningCLI see these arguments; it warns about any other way of handing them over."""
+def merged(defaults: Path, words: list[str]) -> Iterator[str]:
+    """A file with the defaults and every ``--config``, merged; the process sees the flags.
+
+    LightningCLI warns about any other way of handing flags over.
+    """
+    files, flags = split_words(words)
     saved = sys.argv
-    sys.argv = [saved[0], *words]
-    try:
-        yield
-    finally:
-        sys.argv = saved
+    with TemporaryDirectory() as folder:
+        try:
+            tree = {}
+            for file in (defaults, *files):
+                tree = merge(tree, read_config(file))
+            config = Path(folder) / "merged.yaml"
+            config.write_text(yaml.safe_dump(switch_classes(tree, flags), sort_keys=False))
+            sys.argv = [saved[0], *flags]
+            yield str(config)
+        except ValueError as error:
+            fail(str(error))
+        finally:
+            sys.argv = saved
 
 
 def say(trainer: Trainer, text: str) -> None:

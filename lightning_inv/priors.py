@@ -6,6 +6,7 @@ are built.
 """
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,16 +25,14 @@ ASSETS = Path(__file__).parent / "assets"
 FORMAT = "lightning_inv.prior/1"
 
 
-def save_prior(
-    path: str | Path, denoiser: Denoiser, provenance: dict[str, Any], weights: dict[str, Tensor] | None = None
-) -> None:
+def save_prior(path: str | Path, denoiser: Denoiser, provenance: dict[str, Any], half: bool = False) -> None:
     """Writes a prior to one file, whole or not at all.
 
     Args:
         path: The file, by custom ``prior.safetensors``.
         denoiser: The denoiser.
         provenance: Where the weights come from, plain data.
-        weights: The weights to write instead of the denoiser's own, such as their running mean.
+        half: Write weights in 16 bits; they are read as 32.
 
     Raises:
         ValueError: The denoiser holds what text cannot describe.
@@ -48,8 +47,8 @@ def save_prior(
         }
     except TypeError as error:
         raise ValueError(f"{type(denoiser).__name__} cannot be described in a file: {error}.") from None
-    weights = denoiser.state_dict() if weights is None else weights
-    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, header)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in denoiser.state_dict().items()}
+    data = save({name: tensor.half() if half else tensor for name, tensor in weights.items()}, header)
     with atomic_write(Path(path)) as file:
         file.write(data)
 
@@ -78,7 +77,8 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
             raise ValueError(f"{recipe['class_path']!r} is not a Denoiser.")
         denoiser.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except (KeyError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} does not describe a prior that can be built: {error}") from None
+        reason = textwrap.shorten(str(error), 400, placeholder=" ...")  # torch lists every weight
+        raise ValueError(f"{path} does not describe a prior that can be built: {reason}") from None
     return denoiser.eval().requires_grad_(False)
 
 
@@ -90,7 +90,10 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         ValueError: The file is truncated or not a prior.
     """
     header, _ = _read(Path(path))
-    return json.loads(header.get("provenance", "{}"))
+    try:
+        return json.loads(header.get("provenance", "{}"))
+    except ValueError as error:
+        raise ValueError(f"{path} holds damaged provenance: {error}.") from None
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:

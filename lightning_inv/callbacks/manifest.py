@@ -46,7 +46,8 @@ class Manifest:
         Raises:
             ValueError: The folder holds results of other settings.
         """
-        if self.path.exists():
+        done = list(self.records.glob("*.json"))
+        if done and self.path.exists():
             held = self._read(self.path)
             differ = sorted(
                 key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key)
@@ -57,7 +58,7 @@ class Manifest:
                     "Give --folder another name, or --output.overwrite true to begin anew."
                 )
             if differ:
-                for record in self.records.glob("*.json"):
+                for record in done:
                     record.unlink()
         for part in self.folder.rglob(".*.part"):  # left behind by a process that was killed
             part.unlink()

@@ -37,6 +37,7 @@ class ResultWriter(BasePredictionWriter):
     def setup(self, trainer: Trainer, pl_module: Restoration, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         data, done, problem = trainer.datamodule, None, None
+        pl_module.check(data.selected())  # before the folder is touched
         if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
             try:
                 settings = settings_of(pl_module, data, str(trainer.precision))

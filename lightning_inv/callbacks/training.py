@@ -31,10 +31,13 @@ class PriorFile(Callback):
     Args:
         folder: The folder of the file.
         provenance: What to tell of the weights besides steps, loss and data, such as a licence.
+        half: Write the weights in 16 bits.
     """
 
-    def __init__(self, folder: str = "runs/prior", provenance: dict[str, str] | None = None) -> None:
-        self.path, self.provenance = Path(folder) / "prior.safetensors", provenance or {}
+    def __init__(
+        self, folder: str = "runs/prior", provenance: dict[str, str] | None = None, half: bool = False
+    ) -> None:
+        self.path, self.provenance, self.half = Path(folder) / "prior.safetensors", provenance or {}, half
         self.best: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -47,7 +50,7 @@ class PriorFile(Callback):
         loss = trainer.callback_metrics.get("val/loss")
         if trainer.sanity_checking or loss is None:
             return
-        if self.best is None or loss.item() < self.best:
+        if torch.isfinite(loss) and (self.best is None or loss.item() < self.best):
             self.best = loss.item()
             self._write(trainer, pl_module)
 
@@ -66,7 +69,7 @@ class PriorFile(Callback):
             "val_loss": self.best,
             **self.provenance,
         }
-        save_prior(self.path, pl_module.averaged, told)
+        save_prior(self.path, pl_module.averaged, told, self.half)
 
 
 class SampleGrid(Callback):

@@ -77,7 +77,13 @@ class PriorTraining(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        shape = next(iter(self.trainer.datamodule.dataset("train")))["image"].shape
+        source, classes = type(self.trainer.datamodule).__name__, self.denoiser.network.num_classes
+        first = next(iter(self.trainer.datamodule.dataset("train")), None)
+        if first is None:
+            raise ValueError(f"{source} has no images to train on.")
+        if classes is not None and "label" not in first:
+            raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
+        shape = first["image"].shape
         if tuple(shape) != self.denoiser.shape:
             raise ValueError(
                 f"the images have shape {tuple(shape)} (C, H, W), "

@@ -1,0 +1,91 @@
+"""Merging of configuration files and flags.
+
+Where a later file or flag names another class, jsonargparse keeps those arguments of the old one that the new
+one has, too (its issue 460): ``--model.solvers.mine=DDRM`` over RED-diff would take over RED-diff's steps. So
+files are merged here, where another class begins anew, and handed over as one.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ATOMIC = frozenset({"solvers", "callbacks", "logger"})
+"""Keys whose value a later file replaces as a whole."""
+
+
+def read_config(path: str | Path) -> dict[str, Any]:
+    """A YAML file of settings.
+
+    Raises:
+        ValueError: The file does not exist, is not YAML, or holds something else than keys and values.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
+    return content
+
+
+def merge(below: Any, above: Any) -> Any:
+    """What lies above wins, key by key; where it names another class, nothing of the old one stays."""
+    if isinstance(below, dict) and "class_path" in below and isinstance(above, str):
+        above = {"class_path": above}
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    if "class_path" in above and not same_class(above["class_path"], below.get("class_path", "")):
+        return above
+    shared = (key for key in above if key in below and key not in ATOMIC)
+    kept = {key: merge(below[key], above[key]) for key in shared}
+    return {**below, **above, **kept}
+
+
+def same_class(one: str, other: str) -> bool:
+    """Whether two class paths, short or long, name the same class."""
+    return one.rsplit(".", 1)[-1] == other.rsplit(".", 1)[-1]
+
+
+def split_words(words: list[str]) -> tuple[list[str], list[str]]:
+    """Separates the files of ``--config`` from all other words of a command line."""
+    files, rest, words = [], [], iter(words)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name in ("--config", "-c"):
+            files.append(value if equals else next(words, ""))
+        else:
+            rest.append(word)
+    return files, rest
+
+
+def flags(words: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Keys and values of the flags on a command line, ``--a.b=c`` or ``--a.b c``."""
+    for i, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name.startswith("--"):
+            follows = words[i + 1] if i + 1 < len(words) and not words[i + 1].startswith("--") else ""
+            yield name[2:].split("."), value if equals else follows
+
+
+def switch_classes(tree: dict[str, Any], words: list[str]) -> dict[str, Any]:
+    """The settings without the arguments of classes that flags replace by others."""
+    for keys, value in flags(words):
+        node = tree
+        for key in keys[:-1]:
+            node = _child(node, key)
+        name = keys[-1]
+        holder = node.get("init_args") if name not in node and "class_path" in node else node
+        old = holder.get(name) if isinstance(holder, dict) else None
+        if isinstance(old, dict) and "class_path" in old:
+            holder[name] = merge(old, yaml.safe_load(value))
+    return tree
+
+
+def _child(node: dict[str, Any], key: str) -> dict[str, Any]:
+    """The settings below ``key``, through the arguments of a class if need be; empty if there are none."""
+    found = node.get(key) if key in node else (node.get("init_args") or {}).get(key)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,161 @@
+"""Every shipped YAML runs, on small data that the test makes; another class takes its own defaults."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
+from lightning_inv.modules import Restoration
+
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+SMALL = ["--data.size=16", "--model.denoiser.shape=[3,16,16]", "--model.denoiser.network.image_size=16"]
+QUICK = {"steps": 2, "finish": 0}
+
+
+def names(kind: str) -> list[str]:
+    return sorted(path.stem for path in (CONFIGS / kind).glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny Fashion-MNIST, and a folder of pictures."""
+    root = tmp_path_factory.mktemp("data")
+    rng = torch.Generator().manual_seed(0)
+    for part, count in (("train", 200), ("t10k", 4)):
+        for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
+            header = b"\0\0\x08" + bytes([len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
+            body = torch.randint(0, 10 if kind[0] == "l" else 256, shape, dtype=torch.uint8, generator=rng)
+            with gzip.open(root / f"{part}-{kind}-ubyte.gz", "wb") as file:
+                file.write(header + body.numpy().tobytes())
+    (root / "pictures").mkdir()
+    for i in range(60):
+        pixels = torch.randint(0, 256, (70, 66, 3), dtype=torch.uint8, generator=rng)
+        Image.fromarray(pixels.numpy()).save(root / "pictures" / f"{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("name", names("priors"))
+def test_prior_trains(name: str, data: Path, tmp_path: Path) -> None:
+    root = {"fashion_mnist": [f"--data.root={data}"], "folder": [f"--data.root={data / 'pictures'}", *SMALL]}
+    train(
+        [
+            f"--config={CONFIGS / 'priors' / name}.yaml",
+            f"--folder={tmp_path}",
+            *root.get(name, []),
+            *QUIET,
+            "--trainer.max_steps=2",
+            "--trainer.val_check_interval=2",
+            "--model.lr_scheduler.warmup=1",
+            "--data.batch_size=2",
+            "--samples.count=1",
+            "--samples.steps=1",
+            "--trainer.limit_val_batches=1",
+        ]
+    )
+    assert (tmp_path / "prior.safetensors").stat().st_size > 1000
+    assert (tmp_path / "samples.png").exists()
+
+
+def quick(solvers: dict[str, dict]) -> list[str]:
+    """Flags that make these solvers take few steps, where they have the setting."""
+    from lightning_inv import solvers as known
+
+    fields = {
+        name: getattr(known, entry["class_path"]).__dataclass_fields__ for name, entry in solvers.items()
+    }
+    return [
+        f"--model.solvers.{name}.{key}={value}"
+        for name in solvers
+        for key, value in QUICK.items()
+        if key in fields[name]
+    ]
+
+
+def solvers_of(*paths: Path) -> dict[str, dict]:
+    found = {}
+    for path in paths:
+        found = (yaml.safe_load(path.read_text()).get("model") or {}).get("solvers", found)
+    return found
+
+
+@pytest.mark.parametrize("name", names("problems"))
+def test_problem_is_solved(name: str, data: Path, tmp_path: Path) -> None:
+    path = CONFIGS / "problems" / f"{name}.yaml"
+    source = yaml.safe_load(path.read_text())["data"]["class_path"]
+    where = {"FashionMNIST": [f"--data.root={data}", "--data.limit=2"], "NoImages": ["--data.count=2"]}
+    steps = quick(solvers_of(CONFIGS / "infer.yaml", path))
+    summary = infer([f"--config={path}", f"--folder={tmp_path}", *where[source], *QUIET, *steps])
+    assert summary["images"] == 2
+
+
+@pytest.mark.parametrize("name", names("solvers"))
+def test_solver_solves(name: str, tmp_path: Path) -> None:
+    path = CONFIGS / "solvers" / f"{name}.yaml"
+    steps = quick(solvers_of(path))
+    summary = infer([f"--config={path}", f"--folder={tmp_path}", "--data.limit=2", *QUIET, *steps])
+    assert set(summary["solvers"]) == set(solvers_of(path))
+
+
+def command_line(*words: str) -> InferCommandLine:
+    words = [*words, "--trainer.logger=false", *QUIET]
+    return InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_callback=None)
+
+
+def settings(*words: str) -> dict:
+    cli = command_line(*words)
+    return {name: vars(solver) for name, solver in cli.model.solvers.items()}
+
+
+DEFAULTS = solvers_of(CONFIGS / "infer.yaml")
+
+
+@pytest.mark.parametrize("new", ["DDRM", "REDDiff", "PlugAndPlay", "PseudoInverse"])
+@pytest.mark.parametrize("old", DEFAULTS)
+def test_switching_a_class_takes_its_defaults(old: str, new: str) -> None:
+    from lightning_inv import solvers as known
+
+    assert settings(f"--model.solvers.{old}={new}")[old] == vars(getattr(known, new)())
+
+
+def test_later_files_and_flags_win(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    one.write_text("model:\n  samples: 2\n  measurement:\n    sigma: 0.2\n")
+    two.write_text("model:\n  measurement:\n    sigma: 0.3\n  seed: 5\n")
+    cli = command_line(f"--config={one}", "--config", str(two), "--model.seed=7")
+    assert (cli.model.samples, cli.model.measurement.sigma, cli.model.seed) == (2, 0.3, 7)
+
+
+def test_saved_configuration_repeats_the_run(tmp_path: Path) -> None:
+    first = infer(["--data.limit=1", f"--folder={tmp_path / 'a'}", *QUIET, *quick(DEFAULTS)])
+    again = infer([f"--config={tmp_path / 'a' / 'config.yaml'}", f"--folder={tmp_path / 'b'}"])
+    for solver, measures in first["solvers"].items():
+        assert again["solvers"][solver]["psnr"] == measures["psnr"]
+
+
+def test_another_data_source_begins_anew() -> None:
+    data = command_line("--data=Digits", "--data.limit=3").datamodule
+    assert (type(data).__name__, data.split, data.limit, data.batch_size) == ("Digits", "test", 3, 16)
+
+
+def test_a_class_inside_a_class_begins_anew() -> None:
+    cli = command_line(
+        f"--config={CONFIGS / 'problems' / 'box_inpainting.yaml'}",
+        "--data=SampleImages",
+        "--model.measurement.operator.mask=RandomMask",
+    )
+    assert cli.model.measurement.operator.mask.keep == 0.5
+
+
+def test_same_class_keeps_its_arguments() -> None:
+    cli = command_line(
+        f"--config={CONFIGS / 'problems' / 'box_inpainting.yaml'}",
+        "--data=SampleImages",
+        "--model.measurement.operator.mask=BoxMask",
+        "--model.measurement.operator.mask.width=5",
+    )
+    mask = cli.model.measurement.operator.mask
+    assert (mask.height, mask.width) == (12, 5)
