@@ -19,7 +19,7 @@ from skimage.transform import resize
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.metrics import psnr
+from lightning_inv.metrics import psnr, ssim
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import BlockAverage, Images, Inpainting, Operator, SeparableBlur
 
@@ -67,13 +67,6 @@ def deblur_wiener(image: Image, facts: Facts, sigma: float, balance: float) -> I
     return restoration.wiener(np.pad(image, pad), facts.psf, balance, clip=False)[pad:-pad, pad:-pad]
 
 
-def deblur_unsupervised(image: Image, facts: Facts, sigma: float) -> Image:
-    """The same where the balance is itself estimated, by Gibbs sampling."""
-    pad = max(facts.psf.shape)
-    whole, _ = restoration.unsupervised_wiener(np.pad(image, pad), facts.psf, clip=False, rng=0)
-    return whole[pad:-pad, pad:-pad]
-
-
 def deblur_richardson_lucy(image: Image, facts: Facts, sigma: float, iterations: int) -> Image:
     """Richardson-Lucy deconvolution; like A it takes what lies outside for black, and it needs y > 0."""
     return restoration.richardson_lucy(np.clip(image, 1e-3, 1.0), facts.psf, iterations, clip=False)
@@ -109,7 +102,6 @@ Method = tuple[Stage, ...]
 BIHARMONIC = Stage("biharmonic", inpaint_biharmonic, {})
 BICUBIC = Stage("bicubic", enlarge_bicubic, {})
 WIENER = Stage("Wiener", deblur_wiener, {"balance": (0.001, 0.003, 0.006, 0.01, 0.02, 0.04, 0.1)})
-UNSUPERVISED = Stage("unsupervised Wiener", deblur_unsupervised, {})
 LUCY = Stage("Richardson-Lucy", deblur_richardson_lucy, {"iterations": (3, 5, 7, 10, 15, 20, 30, 50)})
 TV = Stage("TV", denoise_tv, {"weight": (0.005, 0.01, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.08, 0.12)})
 NLM = Stage(
@@ -117,9 +109,6 @@ NLM = Stage(
     denoise_nlm,
     {"h": (0.03, 0.05, 0.07, 0.1, 0.14, 0.2, 0.28), "patch": (3, 5), "share": (0.0, 1.0)},
 )
-# Of three stages the first two have shorter lists, around what they want in pairs.
-TV_FIRST = replace(TV, grid={"weight": (0.02, 0.03, 0.04)})
-LUCY_AFTER = replace(LUCY, grid={"iterations": (10, 20, 30, 50)})
 
 INPAINTING: tuple[Method, ...] = (
     (BIHARMONIC,),
@@ -139,13 +128,11 @@ METHODS: dict[str, tuple[Method, ...]] = {
         (BICUBIC, LUCY, NLM),
     ),
     "deblurring": (
-        (UNSUPERVISED,),
         (WIENER,),
         (LUCY,),
         (WIENER, TV),
         (WIENER, NLM),
         (TV, LUCY),
-        (TV_FIRST, LUCY_AFTER, NLM),
     ),
     "denoising": ((TV,), (NLM,), (NLM, TV)),
 }
@@ -160,8 +147,6 @@ def name_of(method: Method) -> str:
 class Measured(NamedTuple):
     """Images and what was seen of them."""
 
-    indices: list[int]
-    names: list[str]
     truth: Tensor
     """Shape ``(B, 1, H, W)``, in [-1, 1]."""
     y: Tensor
@@ -183,7 +168,7 @@ def measure(measurement: Measurement, items: Iterable[dict[str, Any]], seed: int
     rng = NoiseStream.of(seed, indices, "operator")
     ready = measurement.prepare(Images(tuple(truth.shape[1:]), names, rng))
     y = ready.observe(truth, NoiseStream.of(seed, indices, "measurement"))
-    return Measured(indices, names, truth, y, ready)
+    return Measured(truth, y, ready)
 
 
 def restore(method: Method, settings: Sequence[Setting], measured: Measured) -> Tensor:
@@ -209,6 +194,13 @@ def tune(method: Method, measured: Measured) -> tuple[float, list[Setting]]:
         for settings, restored in trials(method, *_in_unit_range(measured))
     )
     return max(scored, key=lambda score: score[0])
+
+
+def score(x: Tensor, measured: Measured) -> dict[str, list[float]]:
+    """The measures of restored images, shape ``(B, 1, H, W)``, a number an image, named as by infer.py."""
+    consistency = measured.measurement.consistency(x, measured.y) / (measured.measurement.sigma or 1.0)
+    measures = {"psnr": psnr(x, measured.truth), "ssim": ssim(x, measured.truth), "consistency": consistency}
+    return {name: values.tolist() for name, values in measures.items()}
 
 
 def trials(
