@@ -32,6 +32,7 @@ from lightning_inv.callbacks import (
 )
 from lightning_inv.configuration import merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
+from lightning_inv.messages import explain
 from lightning_inv.modules import PriorTraining, Restoration
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -49,6 +50,8 @@ class Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:
             super().error(message, ex)
+        hints = {action.dest: getattr(action, "_typehint", None) for action in self._actions}
+        message = explain(message, hints)
         words = [
             word.lstrip("-").split("=")[0]
             for word in message.replace("'", " ").split()
@@ -85,7 +88,11 @@ class CommandLine(LightningCLI):
                 subclass_mode_data=True,
                 run=False,
                 parser_class=Parser,
-                parser_kwargs={"parser_mode": "omegaconf+", "default_config_files": [config]},
+                parser_kwargs={
+                    "parser_mode": "omegaconf+",
+                    "default_config_files": [config],
+                    "allow_abbrev": False,  # --model.sample is no --model.samples
+                },
                 auto_configure_optimizers=False,
                 seed_everything_default=0,
                 **settings,
@@ -102,7 +109,7 @@ class CommandLine(LightningCLI):
         try:
             super().parse_arguments(parser, args)
         except OmegaConfBaseException as error:
-            parser.error(str(error).replace("\n", " "))
+            parser.error(" ".join(str(error).split("object_type")[0].split()))
 
     def instantiate_classes(self) -> None:
         with self.plain_errors():
@@ -120,7 +127,7 @@ class CommandLine(LightningCLI):
             yield
         except SIGTERMException:
             sys.exit(143)
-        except (ValueError, TypeError, OSError, ImportError) as error:
+        except (ValueError, TypeError, ArithmeticError, OSError, ImportError) as error:
             if self.config.traceback:
                 raise
             self.parser.error(str(error))
@@ -130,13 +137,13 @@ class SaveTrainConfig(SaveConfigCallback):
     """Saves the configuration; refuses a folder that holds another run, unless it goes on with that run."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        self.overwrite = self.config.ckpt_path is not None
-        path = Path(trainer.log_dir or ".") / self.config_filename
-        if not self.overwrite and trainer.is_global_zero and path.exists():
+        begun = any(Path(_checkpoints(self.config.folder)).glob("*.ckpt"))
+        if begun and trainer.is_global_zero and self.config.ckpt_path is None:
             raise ValueError(
-                f"{path.parent} already holds a run; give --folder another name, "
+                f"{self.config.folder} already holds a run; give --folder another name, "
                 "or --ckpt_path last to go on with it."
             )
+        self.overwrite = True  # the configuration of a run that was refused may lie there
         super().setup(trainer, pl_module, stage)
 
 
@@ -193,7 +200,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     with cli.plain_errors():
         trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
-    say(trainer, f"prior: {trainer.default_root_dir}/prior.safetensors")
+    path = Path(trainer.default_root_dir) / "prior.safetensors"
+    if path.exists():
+        say(trainer, f"prior: {path}")
     return cli
 
 
@@ -211,10 +220,9 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         trainer.strategy.barrier()
     if not trainer.is_global_zero:
         return {}
+    prior = cli.config.model.prior
     context = {
-        "prior": cli.config.model.prior
-        if isinstance(cli.config.model.prior, str)
-        else type(model.prior).__name__,
+        "prior": str(prior) if isinstance(prior, str | Path) else type(model.prior).__name__,
         "sigma": model.measurement and model.measurement.sigma,
         "sigma_of_images_in_0_1": model.measurement and model.measurement.sigma / 2,
         "samples": model.samples,
@@ -231,18 +239,20 @@ def merged(defaults: Path, words: list[str]) -> Iterator[str]:
     LightningCLI warns about any other way of handing flags over.
     """
     files, flags = split_words(words)
+    try:
+        tree = {}
+        for file in (defaults, *files):
+            tree = merge(tree, read_config(file))
+        tree = switch_classes(tree, flags)
+    except (ValueError, yaml.YAMLError) as error:
+        fail(" ".join(str(error).split()))
     saved = sys.argv
     with TemporaryDirectory() as folder:
+        config = Path(folder) / "merged.yaml"
+        config.write_text(yaml.safe_dump(tree, sort_keys=False))
+        sys.argv = [saved[0], *flags]
         try:
-            tree = {}
-            for file in (defaults, *files):
-                tree = merge(tree, read_config(file))
-            config = Path(folder) / "merged.yaml"
-            config.write_text(yaml.safe_dump(switch_classes(tree, flags), sort_keys=False))
-            sys.argv = [saved[0], *flags]
             yield str(config)
-        except ValueError as error:
-            fail(str(error))
         finally:
             sys.argv = saved
 
@@ -261,6 +271,8 @@ def quiet() -> None:
     for message in (
         r".*module\(s\) in eval mode at the start of training",
         r".*does not have many workers",
+        r".*dataloader is not resumable",  # ours is: its sampler counts the batches taken
+        r"Total length of `DataLoader` across ranks is zero",  # all is done already
         r"`isinstance\(treespec, LeafSpec\)`",
     ):
         warnings.filterwarnings("ignore", message)

@@ -22,7 +22,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
         ValueError: The file does not exist, is not YAML, or holds something else than keys and values.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
         raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
     except yaml.YAMLError as error:
@@ -81,7 +81,8 @@ def switch_classes(tree: dict[str, Any], words: list[str]) -> dict[str, Any]:
         holder = node.get("init_args") if name not in node and "class_path" in node else node
         old = holder.get(name) if isinstance(holder, dict) else None
         if isinstance(old, dict) and "class_path" in old:
-            holder[name] = merge(old, yaml.safe_load(value))
+            is_file = value.endswith((".yaml", ".yml"))
+            holder[name] = merge(old, read_config(value) if is_file else yaml.safe_load(value))
     return tree
 
 

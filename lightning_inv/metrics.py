@@ -19,11 +19,13 @@ def psnr(restored: Tensor, truth: Tensor) -> Tensor:
 def ssim(restored: Tensor, truth: Tensor) -> Tensor:
     """Structural similarity with a Gaussian window of 11 pixels (Wang et al. 2004), shape ``(B,)``.
 
+    Images are moved to [0, 1] first, since the measure depends on where zero is. The mean is over all pixels;
+    scikit-image leaves a border of 5 pixels out.
+
     Args:
         restored: Images, shape ``(B, C, H, W)``.
         truth: The true images, the same shape.
     """
-    scores = structural_similarity_index_measure(
-        restored.clamp(-1, 1), truth.clamp(-1, 1), data_range=2.0, reduction="none"
-    )
+    restored, truth = (image.clamp(-1, 1) / 2 + 0.5 for image in (restored, truth))
+    scores = structural_similarity_index_measure(restored, truth, data_range=1.0, reduction="none")
     return scores.reshape(len(restored))

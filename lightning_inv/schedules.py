@@ -16,11 +16,15 @@ deviation
 
 import abc
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from lightning_inv.recipes import Recorded
+
+Spacing = Literal["even", "quadratic"]
+"""How the times of a grid are spaced."""
 
 
 class Schedule(Recorded, nn.Module, abc.ABC):
@@ -50,21 +54,33 @@ class Schedule(Recorded, nn.Module, abc.ABC):
         shape = (-1, 1, 1, 1) if t.ndim else ()
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
-    def timesteps(self, steps: int) -> Tensor:
-        """The grid t_0 > ... > t_steps = 0 of exactly ``steps`` steps, shape ``(steps + 1,)``, on the CPU.
+    def timesteps(self, steps: int, spacing: Spacing = "even") -> Tensor:
+        """The grid of ``time_grid`` for the times of this schedule."""
+        return time_grid(steps, self.T, spacing)
 
-        t_i = 1 + floor((steps - 1 - i) T / steps), then 0: for steps that divide T this is the grid of the
-        DDRM and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked
-        for when they do not divide T; ours never does.
 
-        Raises:
-            ValueError: ``steps`` is not in [1, T].
-        """
-        if not 1 <= steps <= self.T:
-            raise ValueError(f"steps must be in [1, {self.T}], got {steps}.")
-        return torch.cat(
-            [1 + torch.arange(steps - 1, -1, -1) * self.T // steps, torch.zeros(1, dtype=torch.long)]
-        )
+def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
+    """The grid t_0 > ... > t_steps = 0 of exactly ``steps`` steps, shape ``(steps + 1,)``, on the CPU.
+
+    Even: t_i = 1 + floor((steps - 1 - i) T / steps), then 0. For steps that divide T this is the grid of the
+    DDRM and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked for
+    when they do not divide T; ours never does. Quadratic: the k-th time from the end is k^2 T / steps^2,
+    rounded up, and at least k: dense where there is little noise.
+
+    Args:
+        steps: The number of steps.
+        T: The last time of the schedule.
+        spacing: How the times are spaced.
+
+    Raises:
+        ValueError: ``steps`` is not in [1, T].
+    """
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must be in [1, {T}], got {steps}.")
+    k = torch.arange(steps, -1, -1)
+    if spacing == "quadratic":
+        return torch.maximum(-(-(k**2) * T // steps**2), k)
+    return torch.where(k > 0, 1 + (k - 1) * T // steps, 0)
 
 
 def _check_length(T: int) -> int:

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from lightning_inv.denoisers import GaussianDenoiser
+from lightning_inv.noise import NoiseStream
+from lightning_inv.operators import Images
+
+SHAPE = (3, 8, 8)
 
 
 @pytest.fixture(autouse=True)
@@ -11,10 +14,10 @@ def seed() -> None:
     torch.manual_seed(0)
 
 
-@pytest.fixture
-def scalar_prior() -> GaussianDenoiser:
-    """x ~ N(0.1, 0.25 I), shape (1, 4, 4)."""
-    return GaussianDenoiser(torch.full((1, 4, 4), 0.1), 0.25 * torch.eye(16))
+def images(count: int, first: int = 0) -> Images:
+    """Colour images of 8 x 8 pixels to prepare an operator for."""
+    indices = range(first, first + count)
+    return Images(SHAPE, [f"image{i}" for i in indices], NoiseStream.of(0, indices, "operator"))
 
 
 def random_covariance(n: int, seed: int = 0) -> torch.Tensor:

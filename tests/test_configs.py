@@ -1,12 +1,10 @@
 """Every shipped YAML runs, on small data that the test makes; another class takes its own defaults."""
 
-import gzip
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
-from PIL import Image
+from fakes import write_idx, write_pictures
 
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
 from lightning_inv.modules import Restoration
@@ -24,17 +22,8 @@ def names(kind: str) -> list[str]:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Fashion-MNIST, and a folder of pictures."""
     root = tmp_path_factory.mktemp("data")
-    rng = torch.Generator().manual_seed(0)
-    for part, count in (("train", 200), ("t10k", 4)):
-        for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
-            header = b"\0\0\x08" + bytes([len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape)
-            body = torch.randint(0, 10 if kind[0] == "l" else 256, shape, dtype=torch.uint8, generator=rng)
-            with gzip.open(root / f"{part}-{kind}-ubyte.gz", "wb") as file:
-                file.write(header + body.numpy().tobytes())
-    (root / "pictures").mkdir()
-    for i in range(60):
-        pixels = torch.randint(0, 256, (70, 66, 3), dtype=torch.uint8, generator=rng)
-        Image.fromarray(pixels.numpy()).save(root / "pictures" / f"{i}.png")
+    write_idx(root, train=200, test=4)
+    write_pictures(root / "pictures", count=60, size=(70, 66))
     return root
 
 

@@ -25,7 +25,8 @@ from lightning_inv.data import (
     StreamSampler,
 )
 from lightning_inv.data.fashion_mnist import read_idx
-from lightning_inv.data.folder import hash_fraction, image_names, image_size, read_image
+from lightning_inv.data.folder import hash_fraction
+from lightning_inv.data.image_files import image_names, image_size, read_image
 
 GREY = 51  # 51 / 127.5 - 1 = -0.6
 
@@ -286,15 +287,14 @@ def test_measurements_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_the_truth_has_the_name_of_its_measurement(tmp_path: Path) -> None:
-    for name in ("a.png", "b.png"):
+    for name in ("b.png", "c.png"):
         write(tmp_path / "y" / name)
-    write(tmp_path / "x" / "b.jpg", flat("RGB"))
-    write(tmp_path / "x" / "a.png", Image.new("RGB", (6, 4), "white"))
-    write(tmp_path / "x" / "c.png", flat("RGB"))
+    for name, colour in (("a.png", "red"), ("b.jpg", "black"), ("c.png", "white")):
+        write(tmp_path / "x" / name, Image.new("RGB", (6, 4), colour))
     data = MeasurementFolder(str(tmp_path / "y"), str(tmp_path / "x"), channels=1, truth_channels=3)
-    a, b = data.dataset("all")
-    assert (a["name"], a["image"].min()) == ("a", 1)
-    assert (b["name"], b["image"].shape) == ("b", (3, 4, 6))
+    b, c = data.dataset("all")
+    assert (b["name"], b["image"].shape, b["image"].mean()) == ("b", (3, 4, 6), -1)
+    assert (c["name"], c["image"].shape, c["image"].mean()) == ("c", (3, 4, 6), 1)
 
 
 def test_a_missing_truth_is_named(tmp_path: Path) -> None:
@@ -570,10 +570,20 @@ def test_two_ranks_see_the_global_batches_of_one() -> None:
     assert [a + b for a, b in zip(*ranks, strict=True)] == np.array(list(sampler)).reshape(-1, 6).tolist()
 
 
+@pytest.mark.parametrize(("accumulate", "batches"), [(1, 7), (2, 6), (3, 6), (5, 5)])
+def test_a_pass_is_a_whole_number_of_steps(accumulate: int, batches: int) -> None:
+    assert StreamSampler(LENGTH, BATCH, 0, 1, 0, lambda: 0, accumulate).batches == batches
+
+
 def test_the_length_is_that_of_a_whole_pass() -> None:
     assert len(StreamSampler(LENGTH, BATCH, 0, 2, 0, lambda: 2)) == 9
 
 
 def test_too_few_images_for_a_batch_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch of 12 images on each of 2 devices, got 23 images"):
+    with pytest.raises(ValueError, match=r"needs 1 x 12 images on each of 2 devices, got 23"):
         StreamSampler(LENGTH, 12, 0, 2, 0, lambda: 0)
+
+
+def test_too_few_images_for_a_step_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs 4 x 3 images on each of 2 devices, got 23"):
+        StreamSampler(LENGTH, BATCH, 0, 2, 0, lambda: 0, accumulate=4)

@@ -58,7 +58,7 @@ def test_gaussian_denoiser_is_the_conditional_mean(t: int) -> None:
 
 
 def log_mixture(x: Tensor, a: float, s: float) -> Tensor:
-    """log p(x_t) of the mixture, by torch.distributions."""
+    """Log p(x_t) of the mixture, by torch.distributions."""
     parts = []
     for seed in (0, 1):
         mean, covariance = a * gaussian(seed).mean.flatten(), a**2 * random_covariance(N, seed)

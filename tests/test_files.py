@@ -30,6 +30,15 @@ def test_the_target_is_not_touched_before_the_end(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new"
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path: Path) -> None:
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with target.open("rb") as reader:
+        with atomic_write(target) as file:
+            file.write(b"new")
+        assert reader.read() == b"old"
+
+
 @pytest.mark.parametrize("error", [ValueError, OSError, RuntimeError, KeyboardInterrupt])
 def test_an_error_leaves_the_old_file_and_no_part(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a.bin"

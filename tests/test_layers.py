@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "recipes", "noise", "linalg", "files"},
+    {"configuration", "messages", "recipes", "noise", "linalg", "files"},
     {"schedules", "networks", "metrics"},
     {"denoisers", "operators"},
     {"constraints", "priors"},

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import SHAPE, images
 from torch import Tensor
 
 from lightning_inv.linalg import inner
-from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import (
     BlockAverage,
     BoxMask,
@@ -14,7 +14,6 @@ from lightning_inv.operators import (
     Grayscale,
     HighDynamicRange,
     Identity,
-    Images,
     Inpainting,
     LinearOperator,
     Operator,
@@ -24,13 +23,7 @@ from lightning_inv.operators import (
     UniformKernel,
 )
 
-SHAPE, B = (3, 8, 8), 4
-
-
-def images(count: int = B, shape: tuple[int, int, int] = SHAPE, first: int = 0) -> Images:
-    indices = range(first, first + count)
-    return Images(shape, [f"image{i}" for i in indices], NoiseStream.of(0, indices, "operator"))
-
+B = 4
 
 SPECTRAL = {
     "identity": Identity(),
@@ -50,7 +43,7 @@ OPERATORS = {**SPECTRAL, "high dynamic range": HighDynamicRange()}
 
 @pytest.fixture(params=SPECTRAL)
 def A(request: pytest.FixtureRequest) -> SVDOperator:
-    return SPECTRAL[request.param].prepare(images())
+    return SPECTRAL[request.param].prepare(images(B))
 
 
 def dense(A: LinearOperator, b: int = 0) -> Tensor:
@@ -108,7 +101,7 @@ def test_prox_is_stationary(A: SVDOperator) -> None:
 
 @pytest.mark.parametrize("name", SPECTRAL)
 def test_conjugate_gradients_agree_with_the_factors(name: str) -> None:
-    A = SPECTRAL[name].prepare(images())
+    A = SPECTRAL[name].prepare(images(B))
     z, y = torch.randn(B, *SHAPE), A(torch.randn(B, *SHAPE))
     torch.testing.assert_close(LinearOperator.prox(A, z, y, 0.3), A.prox(z, y, 0.3), atol=1e-3, rtol=1e-3)
 
@@ -116,34 +109,34 @@ def test_conjugate_gradients_agree_with_the_factors(name: str) -> None:
 @pytest.mark.parametrize("name", OPERATORS)
 def test_batch_equals_singles(name: str) -> None:
     x = torch.randn(B, *SHAPE)
-    together = OPERATORS[name].prepare(images())(x)
-    singles = [OPERATORS[name].prepare(images(1, first=i))(x[i : i + 1]) for i in range(B)]
+    together = OPERATORS[name].prepare(images(B))(x)
+    singles = [OPERATORS[name].prepare(images(1, i))(x[i : i + 1]) for i in range(B)]
     torch.testing.assert_close(together, torch.cat(singles))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_measuring_twice_gives_the_same(name: str) -> None:
     x = torch.randn(B, *SHAPE)
-    A, again = OPERATORS[name].prepare(images()), OPERATORS[name].prepare(images())
+    A, again = OPERATORS[name].prepare(images(B)), OPERATORS[name].prepare(images(B))
     assert torch.equal(A(x), A(x))
     assert torch.equal(A(x), again(x))
 
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_nothing_is_measured_where_nothing_is_observed(name: str) -> None:
-    A = OPERATORS[name].prepare(images())
+    A = OPERATORS[name].prepare(images(B))
     y = A(torch.randn(B, *SHAPE))
     assert torch.equal(y * A.observed(y), y)
 
 
 def test_random_masks_differ_between_images_and_keep_the_fraction() -> None:
-    mask = Inpainting(RandomMask(0.4)).prepare(images()).s
+    mask = Inpainting(RandomMask(0.4)).prepare(images(B)).s
     assert mask.flatten(1).sum(1).tolist() == [round(0.4 * 64)] * B
     assert (mask[0] != mask[1]).any()
 
 
 def test_box_hides_a_box_in_the_middle() -> None:
-    mask = Inpainting(BoxMask(4, 2)).prepare(images()).s[0, 0]
+    mask = Inpainting(BoxMask(4, 2)).prepare(images(B)).s[0, 0]
     expected = torch.ones(8, 8)
     expected[2:6, 3:5] = 0
     assert torch.equal(mask, expected)
@@ -160,7 +153,7 @@ def test_random_boxes_keep_their_size_and_margin() -> None:
 
 def test_block_average_averages_blocks() -> None:
     x = torch.randn(B, *SHAPE)
-    torch.testing.assert_close(BlockAverage(4).prepare(images())(x), F.avg_pool2d(x, 4))
+    torch.testing.assert_close(BlockAverage(4).prepare(images(B))(x), F.avg_pool2d(x, 4))
 
 
 def test_grayscale_is_the_mean_of_the_channels() -> None:
@@ -173,11 +166,11 @@ def test_blur_is_a_convolution_with_all_taps(kernel: GaussianKernel) -> None:
     x, k = torch.randn(B, *SHAPE), kernel.taps().float()
     weight = (k[:, None] * k).expand(3, 1, -1, -1)
     expected = F.conv2d(x, weight, padding=len(k) // 2, groups=3)
-    torch.testing.assert_close(SeparableBlur(kernel).prepare(images())(x), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(SeparableBlur(kernel).prepare(images(B))(x), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_ill_conditioned_blur_inverts_to_finite_numbers() -> None:
-    A = SeparableBlur(GaussianKernel(7, 1.5)).prepare(images())
+    A = SeparableBlur(GaussianKernel(7, 1.5)).prepare(images(B))
     assert A.s.min() < A.cutoff
     assert torch.isfinite(A.pinv(A(torch.randn(B, *SHAPE)))).all()
 

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from lightning_inv.denoisers import Denoiser, EpsilonDenoiser, GaussianDenoiser
 from lightning_inv.networks import Network, Patched, TinyNetwork, UNet
-from lightning_inv.operators import BoxMask, Inpainting
+from lightning_inv.operators import BoxMask, GaussianKernel, Inpainting
 from lightning_inv.recipes import build, describe
 from lightning_inv.schedules import CosineSchedule, LinearSchedule, Schedule
-from lightning_inv.solvers import DDRM
 
 KINDS = (Denoiser, Network, Schedule)
 
@@ -92,8 +91,9 @@ def test_settings_within_operators_are_remembered() -> None:
     assert mask["init_args"] == {"height": 3, "width": 4, "place": "middle", "margin": 0}
 
 
-def test_solvers_are_described_by_their_class_and_settings() -> None:
-    assert describe(DDRM(steps=7)) == recipe("lightning_inv.solvers.ddrm.DDRM", steps=7, eta=0.85, eta_b=1.0)
+def test_settings_are_described_by_their_class_and_fields() -> None:
+    expected = recipe("lightning_inv.operators.blur.GaussianKernel", width=5, std=2.0)
+    assert describe(GaussianKernel(width=5)) == expected
 
 
 # Building
@@ -152,7 +152,7 @@ def test_names_outside_the_package_are_refused(path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "lightning_inv.data.Digits",
+        "lightning_inv.operators.Identity",
         "lightning_inv.priors.load_prior",
         "lightning_inv.networks.Nothing",
         "lightning_inv.networks",

@@ -157,7 +157,7 @@ def test_overwrite_begins_anew(prior: Path, tmp_path: Path) -> None:
 
 
 def test_killed_run_goes_on(prior: Path, straight: Path, tmp_path: Path) -> None:
-    """kill -9 once the first records are there; nothing half-written is taken for done."""
+    """Kill -9 once the first records are there; nothing half-written is taken for done."""
     command = [sys.executable, str(ROOT / "infer.py"), *arguments(prior, tmp_path, "--data.batch_size=1")]
     slow = [*command, "--model.solvers.reddiff.steps=300"]
     straight_slow = tmp_path / "straight"
@@ -187,7 +187,7 @@ def test_samples_give_mean_and_deviation(prior: Path, tmp_path: Path) -> None:
         pixels(tmp_path / "ddrm_samples", path.stem).double()
         for path in sorted((tmp_path / "ddrm").glob("*.png"))
     ]
-    for b, drawn in enumerate(samples):
+    for drawn in samples:
         assert len(drawn) == 3
         assert (drawn[0] != drawn[1]).any()
     std = pixels(tmp_path, "ddrm_std").double()

@@ -35,13 +35,18 @@ def test_scales_broadcast_over_images() -> None:
     assert alpha_t.shape == sigma_t.shape == (2, 1, 1, 1)
 
 
-@pytest.mark.parametrize("steps", [1, 3, 20, 30, 300, 999, 1000])
-def test_grid_has_exactly_the_steps_asked_for(steps: int) -> None:
-    grid = LinearSchedule().timesteps(steps)
+@pytest.mark.parametrize("spacing", ["even", "quadratic"])
+@pytest.mark.parametrize("steps", [1, 3, 20, 30, 31, 300, 999, 1000])
+def test_grid_has_exactly_the_steps_asked_for(steps: int, spacing: str) -> None:
+    grid = LinearSchedule().timesteps(steps, spacing)
     assert len(grid) == steps + 1
     assert grid[-1] == 0
-    assert grid[-2] == 1
+    assert 1 <= grid[0] <= 1000
     assert (grid.diff() < 0).all()
+
+
+def test_quadratic_grid_is_dense_where_there_is_little_noise() -> None:
+    assert LinearSchedule().timesteps(10, "quadratic").tolist() == [k * k * 10 for k in range(10, -1, -1)]
 
 
 def test_grid_of_20_steps_is_that_of_ddrm() -> None:

@@ -1,7 +1,8 @@
-"""With a Gaussian prior every step is affine: solvers are held against their own recursions, then against laws."""
+"""With a Gaussian prior every step is affine: solvers against their own recursions, then against laws."""
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from lightning_inv.operators import HighDynamicRange, Identity, Images, Inpainti
 from lightning_inv.schedules import LinearSchedule
 from lightning_inv.solvers import (
     DDRM,
-    Linear,
+    Grid,
     Oscillating,
     PlugAndPlay,
     Problem,
@@ -72,7 +73,7 @@ class Affine:
     var: float
 
     def then(self, a: float, b: float = 0.0, c: float = 0.0, q: float = 0.0) -> "Affine":
-        """a x + b y + c + noise of variance q."""
+        """A x + b y + c + noise of variance q."""
         return Affine(a * self.gain + b, a * self.offset + c, a * a * self.var + q)
 
 
@@ -84,7 +85,7 @@ def ddrm_oracle(h: float, sigma_y: float, steps: int, eta: float, eta_b: float) 
     level = sigma_y / h if h else math.inf
     seen = level < noise[0]
     x = Affine(1 / h if seen else 0.0, 0.0, noise[0] ** 2 - level**2 if seen else noise[0] ** 2)
-    for sigma_t, sigma_s in zip(noise, noise[1:], strict=False):
+    for sigma_t, sigma_s in pairwise(noise):
         shrink = VAR / (VAR + sigma_t**2)  # x_hat = shrink x_t + (1 - shrink) mean
         kept = math.sqrt(1 - eta**2) * sigma_s
         if not h:
@@ -247,8 +248,14 @@ def test_oscillating_plan_is_that_of_the_mnist_experiment() -> None:
     assert (t[:200].min(), t[200:400].max(), t[999]) == (628, 868, 1)
 
 
-def test_linear_plan_descends_to_one() -> None:
-    assert Linear().times(4, 1000).tolist() == [1000, 750, 500, 250]
+def test_grid_plan_is_the_grid_of_samplers() -> None:
+    assert Grid().times(20, 1000).tolist() == list(range(951, 0, -50))
+
+
+def test_grid_plan_may_be_squeezed() -> None:
+    assert Grid(high=0.5, low=0.1).times(4, 1000).tolist() == [401, 301, 201, 101]
+    with pytest.raises(ValueError, match=r"0 <= low < high <= 1, got 0\.5 and 0\.1"):
+        Grid(high=0.1, low=0.5).times(4, 1000)
 
 
 @pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)

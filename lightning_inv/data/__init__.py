@@ -3,7 +3,8 @@
 from lightning_inv.data.base import ImageDataModule, ImageDataset
 from lightning_inv.data.digits import Digits
 from lightning_inv.data.fashion_mnist import FashionMNIST
-from lightning_inv.data.folder import ImageFolder, MeasurementFolder
+from lightning_inv.data.folder import ImageFolder
+from lightning_inv.data.measurements import MeasurementFolder
 from lightning_inv.data.sampler import StreamSampler
 from lightning_inv.data.samples import NoImages, SampleImages
 

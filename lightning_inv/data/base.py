@@ -113,6 +113,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             trainer.world_size,
             self.seed,
             lambda: trainer.global_step * trainer.accumulate_grad_batches,
+            trainer.accumulate_grad_batches,
         )
         return self._loader(images, sampler=sampler, drop_last=True)
 

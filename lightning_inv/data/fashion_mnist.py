@@ -98,7 +98,7 @@ class FashionMNIST(ImageDataModule):
         self.root, self.download = Path(root).expanduser(), download
 
     def prepare_data(self) -> None:
-        if all(find_idx(self.root, f"{part}-images-idx3-ubyte") for part in set(FILES.values())):
+        if any(find_idx(self.root, f"{part}-images-idx3-ubyte") for part in set(FILES.values())):
             return
         if not self.download:
             raise FileNotFoundError(f"no Fashion-MNIST idx files in {self.root} and data.download is false.")

@@ -12,7 +12,7 @@ class StreamSampler(Sampler[int]):
     """Shuffled passes over the data that go on exactly where an interrupted run stopped.
 
     Pass e is a permutation seeded by (seed, e); each rank takes its share of every global batch. Images that
-    do not fill a last global batch wait for another pass.
+    do not fill the global batches of a last step wait for another pass.
 
     Args:
         length: The number of images.
@@ -21,9 +21,11 @@ class StreamSampler(Sampler[int]):
         world_size: The number of ranks.
         seed: The order follows from it.
         batches_taken: Tells how many batches each rank has taken so far; asked when a pass begins.
+        accumulate: The batches of one step. Lightning makes no step of fewer at the end of a pass that was
+            resumed, so a pass is a whole number of steps.
 
     Raises:
-        ValueError: There are fewer images than one global batch.
+        ValueError: There are fewer images than one step needs.
     """
 
     def __init__(
@@ -34,12 +36,13 @@ class StreamSampler(Sampler[int]):
         world_size: int,
         seed: int,
         batches_taken: Callable[[], int],
+        accumulate: int = 1,
     ) -> None:
-        self.batches = length // (batch_size * world_size)
+        self.batches = length // (batch_size * world_size * accumulate) * accumulate
         if not self.batches:
             raise ValueError(
-                f"training needs at least one batch of {batch_size} images on each of {world_size} devices, "
-                f"got {length} images; make data.batch_size smaller."
+                f"a training step needs {accumulate} x {batch_size} images on each of {world_size} devices, "
+                f"got {length}; make data.batch_size smaller."
             )
         self.length, self.batch_size, self.rank, self.world_size = length, batch_size, rank, world_size
         self.seed, self.batches_taken = seed, batches_taken

@@ -4,15 +4,24 @@ from pathlib import Path
 from typing import Any
 
 from lightning_inv.data.base import ImageDataModule, ImageDataset
-from lightning_inv.data.folder import FolderDataset, find_images, image_names
+from lightning_inv.data.image_files import FolderDataset, find_images, image_names
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
 class SampleImages(ImageDataModule):
-    """64 test images of Fashion-MNIST that ship with the package, shape (1, 32, 32)."""
+    """64 test images of Fashion-MNIST that ship with the package, shape (1, 32, 32).
+
+    Args:
+        limit: Read only the first so many; all of them if None.
+        batch_size: Images in a batch, on each device.
+        num_workers: Processes that load images.
+    """
 
     splits = ("test",)
+
+    def __init__(self, limit: int | None = 8, batch_size: int = 16, num_workers: int = 0) -> None:
+        super().__init__(batch_size, num_workers, "test", limit)
 
     def dataset(self, split: str) -> ImageDataset:
         root = ASSETS / "fashion_mnist_test"

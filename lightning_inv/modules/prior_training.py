@@ -77,8 +77,9 @@ class PriorTraining(LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        source, classes = type(self.trainer.datamodule).__name__, self.denoiser.network.num_classes
-        first = next(iter(self.trainer.datamodule.dataset("train")), None)
+        data, classes = self.trainer.datamodule, self.denoiser.network.num_classes
+        source = type(data).__name__
+        first = next(iter(data.dataset("train")), None) if "train" in data.splits else None
         if first is None:
             raise ValueError(f"{source} has no images to train on.")
         if classes is not None and "label" not in first:

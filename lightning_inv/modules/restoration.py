@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,6 +67,7 @@ class Restoration(LightningModule):
         measurement: How images are measured; None for solvers that look at no measurement.
         samples: Results drawn for each image.
         seed: The random numbers of every image follow from it and the image's index.
+        packages: Packages, besides ``lightning_inv``, whose classes the prior's file may name.
 
     Raises:
         ValueError: A setting is out of its range, or the prior's file cannot be used.
@@ -75,11 +77,12 @@ class Restoration(LightningModule):
 
     def __init__(
         self,
-        prior: Denoiser | str,
+        prior: Denoiser | Path | str,
         solvers: dict[str, Solver],
         measurement: Measurement | None = None,
         samples: int = 1,
         seed: int = 0,
+        packages: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if samples < 1:
@@ -89,7 +92,11 @@ class Restoration(LightningModule):
         for name in solvers:
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
-        self.prior = load_prior(prior) if isinstance(prior, str) else prior.eval().requires_grad_(False)
+        self.prior = (
+            load_prior(prior, packages)
+            if isinstance(prior, str | Path)
+            else prior.eval().requires_grad_(False)
+        )
         self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
         if measurement is not None:
             measurement.check(self.prior.shape)

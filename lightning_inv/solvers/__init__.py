@@ -2,7 +2,7 @@
 
 from lightning_inv.solvers.base import Descent, Problem, Sampler, Solver, ddim_step
 from lightning_inv.solvers.ddrm import DDRM
-from lightning_inv.solvers.plans import Linear, Oscillating, TimePlan
+from lightning_inv.solvers.plans import Grid, Oscillating, TimePlan
 from lightning_inv.solvers.plug_and_play import PlugAndPlay
 from lightning_inv.solvers.pseudo_inverse import PseudoInverse
 from lightning_inv.solvers.reddiff import REDDiff
@@ -11,7 +11,7 @@ from lightning_inv.solvers.unconditional import Unconditional
 __all__ = [
     "DDRM",
     "Descent",
-    "Linear",
+    "Grid",
     "Oscillating",
     "PlugAndPlay",
     "Problem",

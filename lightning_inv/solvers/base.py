@@ -7,7 +7,7 @@ every batch and every device.
 import abc
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar
 
@@ -18,7 +18,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import LinearOperator, Operator, SVDOperator
-from lightning_inv.schedules import Schedule
+from lightning_inv.schedules import Schedule, Spacing
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,18 @@ class Solver(abc.ABC):
 
 @dataclass(frozen=True)
 class Sampler(Solver):
-    """Walks x_t from noise to an image; subclasses say how to go from t to s < t."""
+    """Walks x_t from noise to an image; subclasses say how to go from t to s < t.
+
+    Args:
+        steps: The number of denoising steps.
+        spacing: How the times are spaced: evenly, or quadratically, dense where there is little noise.
+    """
+
+    spacing: Spacing = field(default="even", kw_only=True)
 
     @torch.no_grad()
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
-        times = problem.prior.schedule.timesteps(self.steps).to(problem.rng.device)
+        times = problem.prior.schedule.timesteps(self.steps, self.spacing).to(problem.rng.device)
         x_t = self.start(problem, times[0])
         for t, s in pairwise(times):
             x_t = self.step(problem, x_t, t, s)

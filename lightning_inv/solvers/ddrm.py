@@ -28,6 +28,7 @@ class DDRM(Sampler):
         steps: The number of denoising steps.
         eta: The share of fresh noise where y says less than x_t, in [0, 1].
         eta_b: The trust in y where it says more, in [0, 1].
+        spacing: How the times are spaced; evenly in the paper.
     """
 
     requires: ClassVar[type[Operator] | None] = SVDOperator

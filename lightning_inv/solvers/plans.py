@@ -6,26 +6,40 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lightning_inv.schedules import Spacing, time_grid
+
 
 @dataclass(frozen=True)
 class TimePlan(abc.ABC):
     """A time for every step."""
 
+    @abc.abstractmethod
     def times(self, steps: int, T: int) -> Tensor:
         """The times, shape ``(steps,)``, in 1, ..., T."""
-        return (self.fraction(torch.arange(steps, dtype=torch.double), steps) * T).long().clamp(1, T)
-
-    @abc.abstractmethod
-    def fraction(self, i: Tensor, steps: int) -> Tensor:
-        """T / T of the steps i = 0, ..., steps - 1, before it is cut to [1 / T, 1]."""
 
 
 @dataclass(frozen=True)
-class Linear(TimePlan):
-    """From T down to 1 along a line."""
+class Grid(TimePlan):
+    """Descends over a grid, as samplers do: 951, 901, ..., 1 for 20 steps of 1000.
 
-    def fraction(self, i: Tensor, steps: int) -> Tensor:
-        return (steps - i) / steps
+    The grid may be squeezed into part of the times. Where y says much of every pixel, high times only pull an
+    image away from it; where y is noisy, times with less noise than y let the noise back in.
+
+    Args:
+        spacing: How the times are spaced.
+        high: The upper end over T.
+        low: The lower end over T.
+    """
+
+    spacing: Spacing = "even"
+    high: float = 1.0
+    low: float = 0.0
+
+    def times(self, steps: int, T: int) -> Tensor:
+        if not 0 <= self.low < self.high <= 1:
+            raise ValueError(f"a grid needs 0 <= low < high <= 1, got {self.low} and {self.high}.")
+        grid = time_grid(steps, T, self.spacing)[:-1]
+        return (self.low * T + grid * (self.high - self.low)).ceil().long()
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class Oscillating(TimePlan):
     share: int = 4
     period: float = 50.0
 
-    def fraction(self, i: Tensor, steps: int) -> Tensor:
+    def times(self, steps: int, T: int) -> Tensor:
+        i = torch.arange(steps, dtype=torch.double)
         left = steps - i
-        return (left + (left / self.share).floor() * torch.cos(i / self.period)) / steps
+        swing = (left / self.share).floor() * torch.cos(i / self.period)
+        return ((left + swing) / steps * T).long().clamp(1, T)

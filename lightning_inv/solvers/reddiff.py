@@ -4,7 +4,7 @@ Source: Mardani et al. (2024), A Variational Perspective on Solving Inverse Prob
 https://arxiv.org/abs/2305.04391, algorithm 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -14,6 +14,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
 from lightning_inv.solvers.base import Descent, Problem
+from lightning_inv.solvers.plans import Grid, TimePlan
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class REDDiff(Descent):
         sigma_x0: The standard deviation of the Gaussian around mu.
         start_from: The pseudo-inverse A^+ y, as published; argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"),
             which does not amplify noise; or white noise.
+        plan: The times of the steps; those of the paper descend evenly from the last time to the first.
     """
 
     steps: int = 100
@@ -47,6 +49,7 @@ class REDDiff(Descent):
     obs_weight: float = 1.0
     sigma_x0: float = 0.0
     start_from: Literal["pinv", "wiener", "noise"] = "pinv"
+    plan: TimePlan = field(default_factory=Grid)
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
@@ -71,7 +74,7 @@ class REDDiff(Descent):
         return torch.optim.Adam([mu], lr=self.lr, betas=(0.9, 0.99))
 
     def times(self, problem: Problem) -> Tensor:
-        return problem.prior.schedule.timesteps(self.steps)[:-1]
+        return self.plan.times(self.steps, problem.prior.schedule.T)
 
     def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
         alpha_t, sigma_t = problem.prior.schedule(t)

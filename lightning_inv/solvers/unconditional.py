@@ -21,6 +21,7 @@ class Unconditional(Sampler):
     Args:
         steps: The number of denoising steps.
         eta: 0 for DDIM, deterministic after its start; 1 for DDPM, ancestral.
+        spacing: How the times are spaced.
     """
 
     requires: ClassVar[type[Operator] | None] = None

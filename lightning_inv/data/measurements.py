@@ -1,0 +1,93 @@
+"""A folder of degraded images."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.image_files import (
+    FolderDataset,
+    broken,
+    check_channels,
+    find_images,
+    image_names,
+    image_size,
+)
+
+
+class _Measured(ImageDataset):
+    """Measurements, and the truth of each where it is known."""
+
+    def __init__(self, measurements: FolderDataset, truth: FolderDataset | None) -> None:
+        self.measurements, self.truth, self.names = measurements, truth, measurements.names
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item = self.measurements[index]
+        return item if self.truth is None else {**item, "image": self.truth[index]["image"]}
+
+    def fingerprint(self) -> list[Any]:
+        return [self.measurements.fingerprint(), self.truth.fingerprint() if self.truth else None]
+
+
+class MeasurementFolder(ImageDataModule):
+    """A folder of degraded images, which are restored as they are.
+
+    Args:
+        root: The folder of degraded images, as the operator would make them: for inpainting of the size of
+            the prior, for super-resolution smaller.
+        truth: A folder of the true images, of the same names, if they are known.
+        channels: The channels of the degraded images, 1 for grey, 3 for RGB.
+        truth_channels: The channels of the true images; those of the degraded ones if None.
+        batch_size: Images in a batch, on each device.
+        num_workers: Processes that load images.
+        limit: Read only the first so many images; all of them if None.
+    """
+
+    splits = ("all",)
+
+    def __init__(
+        self,
+        root: str,
+        truth: str | None = None,
+        channels: int = 3,
+        truth_channels: int | None = None,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(batch_size, num_workers, "all", limit)
+        self.root, self.truth = Path(root).expanduser(), Path(truth).expanduser() if truth else None
+        self.channels, self.truth_channels = channels, truth_channels or channels
+        check_channels(self.channels)
+        check_channels(self.truth_channels)
+
+    @cached_property
+    def _all(self) -> ImageDataset:
+        measurements = self._read(self.root, self.channels, "measurement")
+        if self.truth is None:
+            return _Measured(measurements, None)
+        found = self._read(self.truth, self.truth_channels, "image")
+        by_name = dict(zip(found.names, found.files, strict=True))
+        if missing := [name for name in measurements.names if name not in by_name]:
+            raise ValueError(
+                f"there is no true image {missing[0]!r} in {self.truth} ({len(missing)} are missing)."
+            )
+        files = [by_name[name] for name in measurements.names]
+        return _Measured(measurements, FolderDataset(files, measurements.names, self.truth_channels, None))
+
+    @staticmethod
+    def _read(root: Path, channels: int, key: Literal["image", "measurement"]) -> FolderDataset:
+        files = find_images(root)
+        for why in broken(files, channels).values():
+            raise ValueError(why)
+        first = image_size(files[0])
+        for file in files:
+            if image_size(file) != first:
+                raise ValueError(
+                    f"images to be restored must be of one size: {files[0]} has {first[0]} x {first[1]} "
+                    f"pixels, {file} has {image_size(file)[0]} x {image_size(file)[1]}."
+                )
+        return FolderDataset(files, image_names(root, files), channels, None, key)
+
+    def dataset(self, split: str) -> ImageDataset:
+        return self._all

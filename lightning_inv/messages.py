@@ -1,0 +1,61 @@
+"""What jsonargparse says of a wrong argument, in one sentence."""
+
+import difflib
+import importlib
+import inspect
+import re
+from typing import Any, get_args
+
+NOISE = (
+    "Does not validate against any",
+    "Subtypes: ",
+    "Errors:",
+    "Given value",
+    "Expected a path but ",
+    "Expected a <class 'NoneType'>",
+)
+
+
+def explain(message: str, hints: dict[str, Any]) -> str:
+    """The message without its way through the types, and with the names that would do.
+
+    Args:
+        message: What jsonargparse said.
+        hints: The annotation of each argument of the command line.
+    """
+    parts, hint = [], None
+    for line in message.splitlines():
+        text = line.strip().removeprefix("- ")
+        if match := re.match(r'Parser key "(.+?)"(?: element \d+)?:', text):
+            hint = hints.get(match[1])
+            parts.append(f"{match[1]}:{text[match.end() :]}")
+        elif match := re.fullmatch(r"Problem with given class_path '(.+)':", text):
+            hints = arguments(match[1])
+            parts.append(f"{match[1].rpartition('.')[2]}:")
+        elif match := re.fullmatch(r"Expected a dot import path string: (.+)", text):
+            parts.append(f"there is no class {match[1]!r}; known: {', '.join(sorted(classes(hint)))}.")
+        elif match := re.fullmatch(r"Option '(.+)' is not accepted", text):
+            near = difflib.get_close_matches(match[1], hints, 1)
+            parts.append(f"there is no {match[1]!r}" + (f", did you mean {near[0]!r}?" if near else "."))
+        elif text and not text.startswith(NOISE):
+            parts.append(
+                re.sub(r"Expected an? <class '(.+?)'>\. Got value: (.+)", r"expected \1, got \2.", text)
+            )
+    return " ".join(parts)
+
+
+def arguments(class_path: str) -> dict[str, Any]:
+    """The annotations of the constructor of a class that jsonargparse has imported."""
+    module, _, name = class_path.rpartition(".")
+    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    return {name: parameter.annotation for name, parameter in parameters.items()}
+
+
+def classes(hint: Any) -> set[str]:
+    """The names of all classes that an annotation allows and that can be built."""
+    if not inspect.isclass(hint) or get_args(hint):
+        return set().union(*(classes(part) for part in get_args(hint)))
+    if hint.__module__ == "builtins":
+        return set()
+    below = set().union(*(classes(kind) for kind in hint.__subclasses__()))
+    return below if inspect.isabstract(hint) or hint.__name__[0] == "_" else below | {hint.__name__}

@@ -1,0 +1,88 @@
+"""The commands of README.md run, in their order, in a folder that holds what they name."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from fakes import write_idx, write_pictures
+
+from lightning_inv.cli import infer, train
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+QUICK_TRAIN = [
+    "--trainer.max_steps=1",
+    "--trainer.val_check_interval=1",
+    "--model.lr_scheduler.warmup=0",
+    "--data.batch_size=2",
+    "--samples.count=1",
+    "--samples.steps=1",
+    "--trainer.limit_val_batches=1",
+]
+QUICK_INFER = ["--data.limit=2"]
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+def commands(script: str) -> list[list[str]]:
+    """The words after the script's name of every command that calls it, in order."""
+    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    words = [shlex.split(line, comments=True) for line in lines]
+    return [line[line.index(script) + 1 :] for line in words if script in line]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands name: the configurations, Fashion-MNIST, folders of pictures and masks."""
+    root = tmp_path_factory.mktemp("workplace")
+    (root / "configs").symlink_to(ROOT / "configs")
+    for folder in ("FOLDER", "data"):
+        write_idx(root / folder, train=120, test=4)
+    write_pictures(root / "my_images", count=60, size=(70, 66))
+    write_pictures(root / "my_photos", count=2, size=(64, 64))
+    write_pictures(root / "my_masks", count=2, size=(64, 64))
+    return root
+
+
+@pytest.fixture
+def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(workplace)
+    return workplace
+
+
+@pytest.mark.parametrize("words", commands("train.py"), ids=" ".join)
+def test_training_command(words: list[str], here: Path) -> None:
+    small = ["--model.denoiser.network.model_channels=32"] if "my_images" in words else []
+    cli = train([*words, *QUIET, *QUICK_TRAIN, *small])
+    folder = Path(cli.trainer.default_root_dir)
+    assert (folder / "prior.safetensors").exists()
+    assert (folder / "samples.png").exists()
+
+
+@pytest.mark.parametrize("words", commands("infer.py"), ids=" ".join)
+def test_restoration_command(words: list[str], here: Path) -> None:
+    solvers = ["ddrm"] if "ddrm.yaml" in " ".join(words) else ["ddrm", "reddiff", "plug_and_play"]
+    quick = [f"--model.solvers.{solver}.steps=2" for solver in solvers]
+    summary = infer([*words, *QUIET, *QUICK_INFER, *quick])
+    assert summary["images"] == 2
+
+
+def test_python_block_runs() -> None:
+    (code,) = blocks("python")
+    names: dict = {}
+    exec(code, names)  # the README's own example
+    assert names["restored"].shape == (4, 1, 32, 32)
+
+
+def test_make_targets_of_the_first_screen_exist() -> None:
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+    assert set(re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.M)) <= set(targets)
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(((?:docs/|CHANGELOG|configs/)[^)#]*)", README))
+def test_linked_file_exists(target: str) -> None:
+    assert (ROOT / target).exists()
