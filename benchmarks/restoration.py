@@ -86,10 +86,10 @@ def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None
     if any(len(Manifest(path).read(images)) < options.limit for path in (folder, several)):
         note_environment(options)
     preset = CONFIGS / "solvers" / f"{task}.yaml"
-    words = ["--config", str(CONFIGS / "problems" / f"{task}.yaml"), "--config", str(preset)]
+    words = ["--config", str(CONFIGS / "problems" / f"{task}.yaml")]
     words += ["--data", "FashionMNIST", "--data.root", options.root, "--data.split", "test"]
     words += ["--data.limit", str(options.limit), "--trainer.accelerator", options.accelerator, *more]
-    infer([*words, "--folder", str(folder)])
+    infer([*words, "--model.solvers.pseudo_inverse", "PseudoInverse", "--folder", str(folder)])
     ddrm = json.dumps({"ddrm": yaml.safe_load(preset.read_text())["model"]["solvers"]["ddrm"]})
     infer([*words, "--model.solvers", ddrm, "--model.samples", str(SAMPLES), "--folder", str(several)])
 

@@ -16,7 +16,7 @@ ATOMIC = frozenset({"solvers", "callbacks", "logger"})
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
-    """A YAML file of settings.
+    """A YAML file of settings; those of the file that its key ``include`` names, if any, lie beneath.
 
     Raises:
         ValueError: The file does not exist, is not YAML, or holds something else than keys and values.
@@ -29,7 +29,8 @@ def read_config(path: str | Path) -> dict[str, Any]:
         raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
-    return content
+    beneath = content.pop("include", None)
+    return merge(read_config(Path(path).parent / beneath), content) if beneath else content
 
 
 def merge(below: Any, above: Any) -> Any:

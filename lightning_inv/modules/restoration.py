@@ -92,11 +92,9 @@ class Restoration(LightningModule):
         for name in solvers:
             if not name.replace("_", "").replace("-", "").isalnum():
                 raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
-        self.prior = (
-            load_prior(prior, packages)
-            if isinstance(prior, str | Path)
-            else prior.eval().requires_grad_(False)
-        )
+        if isinstance(prior, str | Path):
+            prior = load_prior(prior, packages)
+        self.prior = prior.eval().requires_grad_(False)
         self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
         if measurement is not None:
             measurement.check(self.prior.shape)
