@@ -9,9 +9,8 @@ A schedule maps a time t = 0, ..., T to the signal and noise scales of
 - alpha_t is sqrt(alpha-bar_t) of Ho et al. (2020). The noise relative to the signal, called sigma_t in papers
   with variance-exploding coordinates, is ``sigma_t / alpha_t`` here.
 - A step goes from ``t`` to ``s < t``.
-- ``y`` is what was seen, ``A`` the operator, ``A.s`` its singular values, and ``sigma_y`` the standard
-deviation
-  of the noise of y in units of x, that is, of images in [-1, 1].
+- ``y`` is what was seen, ``A`` the operator, ``A.s`` its singular values.
+- ``sigma_y`` is the standard deviation of the noise of y in units of x, that is, of images in [-1, 1].
 """
 
 import abc

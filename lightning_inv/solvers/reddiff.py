@@ -21,11 +21,10 @@ from lightning_inv.solvers.plans import Grid, TimePlan
 class REDDiff(Descent):
     """Fits the mean mu of a narrow Gaussian to the posterior.
 
-    With x = mu + sigma_x0 n and x_t = alpha_t x + sigma_t eps at times that descend, step by step, mu goes
-    down
+    With x = mu + sigma_x0 n and x_t = alpha_t x + sigma_t eps, at times that descend, mu goes down
 
-        weight (sigma_t / alpha_t) <sg[eps_hat(x_t) - eps], x> / pixels + obs_weight |y - A(x)|^2 / (2
-        entries of y)
+        weight (sigma_t / alpha_t) <sg[eps_hat(x_t) - eps], x> / pixels
+            + obs_weight |y - A(x)|^2 / (2 entries of y)
 
     where sg stops the gradient: the network is never differentiated. The prior's gradient is ``weight`` times
     mu - x_hat(x_t), the residual of the denoiser. The mean of the data term runs over all entries of y,
