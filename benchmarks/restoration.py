@@ -27,6 +27,7 @@ from jsonargparse import ArgumentParser
 from lightning_inv.callbacks.manifest import Manifest, digest, write_json
 from lightning_inv.callbacks.report import statistics
 from lightning_inv.cli import CONFIGS, infer
+from lightning_inv.configuration import read_config
 from lightning_inv.constraints import Measurement
 from lightning_inv.data import FashionMNIST
 from lightning_inv.priors import read_provenance
@@ -90,7 +91,7 @@ def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None
     words += ["--data", "FashionMNIST", "--data.root", options.root, "--data.split", "test"]
     words += ["--data.limit", str(options.limit), "--trainer.accelerator", options.accelerator, *more]
     infer([*words, "--model.solvers.pseudo_inverse", "PseudoInverse", "--folder", str(folder)])
-    ddrm = json.dumps({"ddrm": yaml.safe_load(preset.read_text())["model"]["solvers"]["ddrm"]})
+    ddrm = json.dumps({"ddrm": read_config(preset)["model"]["solvers"]["ddrm"]})
     infer([*words, "--model.solvers", ddrm, "--model.samples", str(SAMPLES), "--folder", str(several)])
 
 

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import yaml
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 import lightning_inv.networks
@@ -22,6 +22,7 @@ import lightning_inv.operators
 import lightning_inv.solvers  # noqa: F401
 from lightning_inv.callbacks import (
     AtomicCheckpointIO,
+    Checkpoints,
     ImagesPerSecond,
     PriorFile,
     ResultWriter,
@@ -35,6 +36,7 @@ from lightning_inv.data import ImageDataModule
 from lightning_inv.messages import explain
 from lightning_inv.modules import PriorTraining, Restoration
 
+BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
@@ -127,7 +129,7 @@ class CommandLine(LightningCLI):
             yield
         except SIGTERMException:
             sys.exit(143)
-        except (ValueError, TypeError, ArithmeticError, OSError, ImportError) as error:
+        except (*BAD_INPUT, MisconfigurationException) as error:
             if self.config.traceback:
                 raise
             self.parser.error(str(error))
@@ -159,7 +161,7 @@ class TrainCommandLine(CommandLine):
         parser.add_argument(
             "--ckpt_path", default=None, help="checkpoint to go on from; last: the newest of --folder"
         )
-        parser.add_lightning_class_args(ModelCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
         parser.add_lightning_class_args(SampleGrid, "samples")
         parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=_checkpoints)
@@ -220,18 +222,22 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     with cli.plain_errors():
         trainer.predict(model, data, return_predictions=False)
         trainer.strategy.barrier()
-    if not trainer.is_global_zero:
-        return {}
-    prior = cli.config.model.prior
-    context = {
-        "prior": str(prior) if isinstance(prior, str | Path) else type(model.prior).__name__,
-        "sigma": model.measurement and model.measurement.sigma,
-        "sigma_of_images_in_0_1": model.measurement and model.measurement.sigma / 2,
-        "samples": model.samples,
-    }
-    summary = report(cli.config.folder, range(len(data.selected())), context)
+        if not trainer.is_global_zero:
+            return {}
+        summary = report(cli.config.folder, range(len(data.selected())), describe_run(cli))
     say(trainer, f"\n{as_text(summary)}\n\nresults: {cli.config.folder} (compare: {cli.config.folder}/grids)")
     return summary
+
+
+def describe_run(cli: InferCommandLine) -> dict[str, Any]:
+    """What the summary says of a run besides its figures."""
+    prior, measurement = cli.config.model.prior, cli.model.measurement
+    return {
+        "prior": str(prior) if isinstance(prior, str | Path) else type(cli.model.prior).__name__,
+        "sigma": measurement and measurement.sigma,
+        "sigma_of_images_in_0_1": measurement and measurement.sigma / 2,
+        "samples": cli.model.samples,
+    }
 
 
 @contextmanager

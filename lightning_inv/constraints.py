@@ -52,7 +52,7 @@ class Measurement(Constraint):
         return y + self.sigma * rng.normal(y.shape[1:]) * self.operator.observed(y)
 
     def residual(self, x: Tensor, y: Tensor) -> Tensor:
-        """Y - A(x) where something was seen, 0 elsewhere."""
+        """The difference y - A(x) where something was seen, 0 elsewhere."""
         return (y - self.operator(x)) * self.operator.observed(y)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:

@@ -28,7 +28,10 @@ OF_INFER = [
         "--data FashionMNIST --data.root {} --data.download false",
         "no Fashion-MNIST idx files in {} and data.d",
     ),
-    ("--data MeasurementFolder --data.root {}/small", "the measurements have shape (3, 5, 5), .* (1, 8, 8)"),
+    (
+        "--data MeasurementFolder --data.root {}/small --model.measurement.operator Identity",
+        "the measurements have shape (3, 5, 5), .* (1, 8, 8)",
+    ),
     # the measurement
     (f"{MASK} MaskFile {MASK}.path {{}}/small/a.png", "the mask {}/small/a.png has 5 x 5 pixels, .* 8 x 8."),
     (f"{MASK} MaskFile {MASK}.path {{}}/nowhere.png", "there is no mask {}/nowhere.png."),

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from fakes import write_idx, write_pictures
 
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
+from lightning_inv.configuration import read_config
 from lightning_inv.modules import Restoration
 
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
@@ -67,14 +67,14 @@ def quick(solvers: dict[str, dict]) -> list[str]:
 def solvers_of(*paths: Path) -> dict[str, dict]:
     found = {}
     for path in paths:
-        found = (yaml.safe_load(path.read_text()).get("model") or {}).get("solvers", found)
+        found = (read_config(path).get("model") or {}).get("solvers", found)
     return found
 
 
 @pytest.mark.parametrize("name", names("problems"))
 def test_problem_is_solved(name: str, data: Path, tmp_path: Path) -> None:
     path = CONFIGS / "problems" / f"{name}.yaml"
-    source = yaml.safe_load(path.read_text())["data"]["class_path"]
+    source = read_config(path)["data"]["class_path"]
     where = {"FashionMNIST": [f"--data.root={data}", "--data.limit=2"], "NoImages": ["--data.count=2"]}
     steps = quick(solvers_of(CONFIGS / "infer.yaml", path))
     summary = infer([f"--config={path}", f"--folder={tmp_path}", *where[source], *QUIET, *steps])

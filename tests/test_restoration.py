@@ -13,11 +13,17 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from lightning_inv.cli import infer
+from lightning_inv.constraints import Measurement
+from lightning_inv.data import Digits
 from lightning_inv.denoisers import EpsilonDenoiser
-from lightning_inv.networks import TinyNetwork
+from lightning_inv.modules import Restoration, Restored
+from lightning_inv.networks import TinyNetwork, UNet
+from lightning_inv.operators import Inpainting
 from lightning_inv.priors import save_prior
+from lightning_inv.solvers import DDRM, REDDiff
 
 ROOT = Path(__file__).parents[1]
 SOLVERS = {"reddiff": 10, "ddrm": 5, "plug_and_play": 10}
@@ -101,7 +107,7 @@ def test_summary_is_the_mean_of_the_rows(straight: Path) -> None:
     assert summary["standard_error"] == pytest.approx(float(values.std() / 5**0.5), rel=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("size", [1, 2, 16])
 def test_batch_size_does_not_change_results(prior: Path, straight: Path, size: int, tmp_path: Path) -> None:
     infer(arguments(prior, tmp_path, f"--data.batch_size={size}"))
     assert_same(straight, tmp_path)
@@ -280,3 +286,100 @@ def test_measurement_of_another_size_than_the_operator_makes_is_refused(
     with pytest.raises(SystemExit):
         infer([*words, "--model.measurement.operator=BlockAverage"])
     assert "measurements have shape (1, 8, 8), but the operator makes (1, 2, 2)" in capsys.readouterr().err
+
+
+def test_order_does_not_change_results(prior: Path) -> None:
+    model = Restoration(
+        str(prior), {"ddrm": DDRM(steps=5), "reddiff": REDDiff(steps=5)}, Measurement(Inpainting(), 0.1)
+    )
+    images, order = Digits(limit=4).selected(), [2, 0, 3, 1]
+
+    def restore(indices: list[int]) -> Restored:
+        return model.predict_step(default_collate([images[i] for i in indices]), 0)
+
+    straight, shuffled = restore([0, 1, 2, 3]), restore(order)
+    for name, solution in straight.solutions.items():
+        other = shuffled.solutions[name].samples
+        torch.testing.assert_close(other, solution.samples[:, order], atol=1e-5, rtol=1e-4)
+
+
+def test_damaged_record_is_computed_again(prior: Path, straight: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path))
+    record = tmp_path / "records" / "000001.json"
+    record.write_bytes(record.read_bytes()[:40])
+    infer(arguments(prior, tmp_path))
+    assert_same(straight, tmp_path)
+
+
+def test_results_without_a_manifest_are_not_trusted(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    infer(arguments(prior, tmp_path))
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(SystemExit):
+        infer(arguments(prior, tmp_path, "--model.measurement.sigma=0.5"))
+    assert "holds results of another run" in capsys.readouterr().err
+
+
+def test_overwrite_leaves_no_old_picture(prior: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path))
+    infer(arguments(prior, tmp_path, "--data.limit=2", "--model.seed=3", "--output.overwrite=true"))
+    assert len(list((tmp_path / "ddrm").glob("*.png"))) == 2
+    assert len(list((tmp_path / "truth").glob("*.png"))) == 2
+
+
+def test_changed_image_of_the_same_size_is_another_run(
+    prior: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    infer(measured(prior, tmp_path / "out", photographs))
+    for path in (photographs / "masks" / "sub").glob("*.png"):
+        Image.new("L", (8, 8), 255).save(path)
+    with pytest.raises(SystemExit):
+        infer(measured(prior, tmp_path / "out", photographs))
+    assert "differs in: masks" in capsys.readouterr().err
+
+
+def test_perfect_image_has_no_number(prior: Path, tmp_path: Path) -> None:
+    words = [word for word in arguments(prior, tmp_path) if not word.startswith("--model.solvers")]
+    words += ["--model.measurement.operator=Identity", "--model.measurement.sigma=0"]
+    infer([*words, '--model.solvers={"pinv": {"class_path": "PseudoInverse"}}'])
+    assert {row["psnr"] for row in rows(tmp_path)} == {""}
+    assert json.loads((tmp_path / "summary.json").read_text())["solvers"]["pinv"]["psnr"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--data=NoImages"], "there is nothing to measure"),
+        (["--model.solvers.truth=PseudoInverse"], "'truth' is the name of a folder of results"),
+        (
+            ["--model.solvers.reddiff.plan.low=0.9", "--model.solvers.reddiff.plan.high=0.5"],
+            "0 <= low < high",
+        ),
+    ],
+    ids=["nothing", "name", "plan"],
+)
+def test_what_cannot_work_is_said_before(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str], message: str
+) -> None:
+    words = [word for word in arguments(prior, tmp_path) if not word.startswith("--data") or len(more) != 1]
+    with pytest.raises(SystemExit):
+        infer([*words, *more])
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_random_mask_is_refused_for_measured_images(
+    prior: Path, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = [word for word in measured(prior, tmp_path / "out", photographs) if "measurement" not in word]
+    with pytest.raises(SystemExit):
+        infer(words)
+    assert "would be drawn at random, but the images were measured already" in capsys.readouterr().err
+
+
+def test_prior_with_classes_is_told_them(tmp_path: Path) -> None:
+    network = UNet(8, model_channels=8, channel_mult=(1,), num_res_blocks=1, norm_groups=8, num_classes=10)
+    save_prior(tmp_path / "prior.safetensors", EpsilonDenoiser(network, (1, 8, 8)), {})
+    infer(arguments(tmp_path / "prior.safetensors", tmp_path / "out", "--data.limit=1"))
+    assert len(rows(tmp_path / "out")) == len(SOLVERS)

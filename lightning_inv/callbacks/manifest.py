@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from lightning_inv.files import atomic_write
 from lightning_inv.modules import Restoration
 from lightning_inv.recipes import describe
 
+PICTURES = ("truth", "measurement", "grids")
+"""Folders of pictures besides those of the solvers."""
+
 
 def write_json(path: Path, content: Any) -> None:
     """Writes plain data, whole or not at all."""
     with atomic_write(path) as file:
-        file.write(json.dumps(content, indent=1).encode())
+        file.write(json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def digest(content: Any) -> str:
@@ -46,24 +50,40 @@ class Manifest:
         Raises:
             ValueError: The folder holds results of other settings.
         """
-        done = list(self.records.glob("*.json"))
-        if done and self.path.exists():
-            held = self._read(self.path)
-            differ = sorted(
-                key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key)
+        done, held = self._complete(), self._held()
+        differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
+        if done and differ and not overwrite:
+            raise ValueError(
+                f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
+                "Give --folder another name, or --output.overwrite true to begin anew."
             )
-            if differ and not overwrite:
-                raise ValueError(
-                    f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
-                    "Give --folder another name, or --output.overwrite true to begin anew."
-                )
-            if differ:
-                for record in done:
-                    record.unlink()
+        if differ and overwrite:
+            self._clear(held)
+            done = set()
         for part in self.folder.rglob(".*.part"):  # left behind by a process that was killed
             part.unlink()
         write_json(self.path, settings)
-        return {int(record.stem) for record in self.records.glob("*.json")}
+        return done
+
+    def _complete(self) -> set[int]:
+        """The images whose record is whole; records that are not are removed."""
+        done = set()
+        for path in self.records.glob("*.json"):
+            if self._load(path).get("index") == int(path.stem):
+                done.add(int(path.stem))
+            else:
+                path.unlink()
+        return done
+
+    def _held(self) -> dict[str, Any]:
+        """The settings that the folder was made with; empty if they are not known."""
+        return self._load(self.path) if self.path.exists() else {}
+
+    def _clear(self, held: dict[str, Any]) -> None:
+        """Removes what a run of other settings has left."""
+        solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
+        for name in ("records", *PICTURES, *solvers):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def add(self, index: int, record: dict[str, Any]) -> None:
         """Says that the image ``index`` is done."""
@@ -72,14 +92,16 @@ class Manifest:
     def read(self, indices: range) -> list[dict[str, Any]]:
         """The records of these images, in order, of those that are done."""
         paths = (self.records / f"{index:06d}.json" for index in indices)
-        return [self._read(path) for path in paths if path.exists()]
+        return [self._load(path) for path in paths if path.exists()]
 
     @staticmethod
-    def _read(path: Path) -> dict[str, Any]:
+    def _load(path: Path) -> dict[str, Any]:
+        """What a file holds; nothing if it is damaged."""
         try:
-            return json.loads(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); remove it to go on.") from None
+            content = json.loads(path.read_bytes())
+        except ValueError:
+            return {}
+        return content if isinstance(content, dict) else {}
 
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, Any]:
@@ -92,6 +114,7 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
     return {
         "version": lightning_inv.__version__,
         "prior": weights.hexdigest(),
+        "denoiser": hashlib.sha256(json.dumps(module.prior.recipe, default=repr).encode()).hexdigest(),
         "operator": measurement and measurement.operator.recipe,
         "masks": measurement and digest(measurement.operator.fingerprint()),
         "sigma": measurement and measurement.sigma,

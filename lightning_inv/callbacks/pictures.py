@@ -23,8 +23,13 @@ def picture(x: Tensor) -> Image.Image:
 
 def write_png(path: Path, x: Tensor) -> None:
     """Writes an image in [-1, 1], shape ``(C, H, W)``, as PNG, whole or not at all."""
+    write_picture(path, picture(x))
+
+
+def write_picture(path: Path, image: Image.Image) -> None:
+    """Writes a picture as PNG, whole or not at all."""
     data = io.BytesIO()
-    picture(x).save(data, "png")
+    image.save(data, "png")
     with atomic_write(path) as file:
         file.write(data.getvalue())
 

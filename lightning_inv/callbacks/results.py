@@ -1,5 +1,6 @@
 """What infer.py writes."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.manifest import Manifest, settings_of
-from lightning_inv.callbacks.pictures import comparison, write_png
-from lightning_inv.callbacks.training import tensorboard
+from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
 from lightning_inv.metrics import psnr, ssim
 from lightning_inv.modules import Restoration, Restored, Solution
 
@@ -42,7 +43,7 @@ class ResultWriter(BasePredictionWriter):
             try:
                 settings = settings_of(pl_module, data, str(trainer.precision))
                 done = self.manifest.open(settings, self.overwrite)
-            except (OSError, ValueError) as error:
+            except (OSError, TypeError, ValueError) as error:
                 problem = str(error)
         done, problem = trainer.strategy.broadcast((done, problem))
         if problem:
@@ -60,14 +61,14 @@ class ResultWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         rows = {name: score(prediction, solution) for name, solution in prediction.solutions.items()}
+        if self.grid_rows:
+            self._grid(trainer, prediction, rows)
         for b, (index, name) in enumerate(zip(prediction.indices, prediction.names, strict=True)):
             self._pictures(prediction, b)
             solvers = {
                 solver: {key: values[b] for key, values in row.items()} for solver, row in rows.items()
             }
             self.manifest.add(index, {"index": index, "name": name, "solvers": solvers})
-        if self.grid_rows:
-            self._grid(trainer, prediction, rows)
 
     def _pictures(self, restored: Restored, b: int) -> None:
         name = f"{restored.names[b]}.png"
@@ -101,9 +102,7 @@ class ResultWriter(BasePredictionWriter):
         for solver, solution in restored.solutions.items():
             columns += [solver] if len(solution.samples) == 1 else [f"{solver} mean", f"{solver} std"]
         sheet = comparison(columns, table)
-        path = self.folder / "grids" / f"{restored.indices[0]:06d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path)
+        write_picture(self.folder / "grids" / f"{restored.indices[0]:06d}.png", sheet)
         if (writer := tensorboard(trainer)) is not None:
             writer.add_image("restored", pil_to_tensor(sheet), restored.indices[0])
 
@@ -111,6 +110,11 @@ class ResultWriter(BasePredictionWriter):
 def deviation(samples: Tensor) -> Tensor:
     """The deviation over samples, shape ``(K, C, H, W)``, shown from black, 0, to white, 1 or more."""
     return samples.std(0, correction=1) * 2 - 1
+
+
+def finite(values: Tensor) -> list[float | None]:
+    """The numbers; None for one that is infinite, as of a perfect image, or no number."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def score(restored: Restored, solution: Solution) -> dict[str, list]:
@@ -124,15 +128,15 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
     B = len(restored.names)
     mean, nothing = samples.mean(0), [None] * B
 
-    def average(measure: Any) -> list[float]:
-        return torch.stack([measure(sample) for sample in samples]).double().mean(0).tolist()
+    def average(measure: Any) -> list[float | None]:
+        return finite(torch.stack([measure(sample) for sample in samples]).double().mean(0))
 
     known, seen = truth is not None, restored.y is not None
     return {
         "psnr": average(lambda x: psnr(x, truth)) if known else nothing,
-        "psnr_of_mean": psnr(mean, truth).tolist() if known else nothing,
+        "psnr_of_mean": finite(psnr(mean, truth)) if known else nothing,
         "ssim": average(lambda x: ssim(x, truth)) if known else nothing,
-        "ssim_of_mean": ssim(mean, truth).tolist() if known else nothing,
+        "ssim_of_mean": finite(ssim(mean, truth)) if known else nothing,
         "consistency": average(lambda x: measurement.consistency(x, restored.y) / (measurement.sigma or 1.0))
         if seen
         else nothing,

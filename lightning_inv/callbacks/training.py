@@ -7,20 +7,23 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from torchvision.utils import make_grid, save_image
 
+import lightning_inv
+from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.modules import PriorTraining
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
 
 
-def tensorboard(trainer: Trainer) -> Any:
-    """The summary writer of the run's TensorBoard logger on the first process, or None."""
-    found = next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
-    return found.experiment if found and trainer.is_global_zero else None
+class Checkpoints(ModelCheckpoint):
+    """Lightning's checkpoints; what an error or SIGTERM interrupts goes to ``last.ckpt`` alone."""
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if trainer.global_step:
+            trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
 class PriorFile(Callback):
@@ -63,6 +66,7 @@ class PriorFile(Callback):
             return
         data = trainer.datamodule
         told = {
+            "version": lightning_inv.__version__,
             "data": type(data).__name__,
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,

@@ -98,7 +98,8 @@ class FashionMNIST(ImageDataModule):
         self.root, self.download = Path(root).expanduser(), download
 
     def prepare_data(self) -> None:
-        if any(find_idx(self.root, f"{part}-images-idx3-ubyte") for part in set(FILES.values())):
+        found = [find_idx(self.root, f"{part}-images-idx3-ubyte") for part in ("train", "t10k")]
+        if all(found) or (any(found) and not self.download):
             return
         if not self.download:
             raise FileNotFoundError(f"no Fashion-MNIST idx files in {self.root} and data.download is false.")
@@ -107,6 +108,8 @@ class FashionMNIST(ImageDataModule):
         try:
             Downloader(str(self.root), download=True)
         except (OSError, RuntimeError) as error:
+            if any(found):  # perhaps the other part is not needed
+                return
             raise FileNotFoundError(
                 f"no Fashion-MNIST idx files in {self.root}, and they could not be downloaded ({error}). "
                 "Put the four *-ubyte or *-ubyte.gz files there, or name their folder by --data.root."

@@ -1,5 +1,6 @@
 """Image files: found in folders, named, decoded."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -117,8 +118,8 @@ class FolderDataset(ImageDataset):
         return {self.key: image, "name": self.names[index], "index": index}
 
     def fingerprint(self) -> list[Any]:
-        sizes = [file.stat().st_size for file in self.files]
-        return [list(self.names), sizes, self.channels, self.size, self.key]
+        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files]
+        return [list(self.names), contents, self.channels, self.size, self.key]
 
 
 def broken(files: Sequence[Path], channels: int) -> dict[Path, str]:

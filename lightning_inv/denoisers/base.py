@@ -24,8 +24,10 @@ class Denoiser(Recorded, nn.Module, abc.ABC):
     Attributes:
         schedule: The noise schedule it was trained for.
         shape: The shape ``(C, H, W)`` of an image.
+        num_classes: The number of classes it must be told of, or None.
     """
 
+    num_classes: int | None = None
     schedule: Schedule
     shape: tuple[int, int, int]
 

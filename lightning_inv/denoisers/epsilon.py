@@ -32,6 +32,7 @@ class EpsilonDenoiser(Denoiser):
         if len(shape) != 3 or min(shape) < 1:
             raise ValueError(f"shape must be three positive numbers (C, H, W), got {list(shape)}.")
         self.network, self.schedule = network, schedule or LinearSchedule()
+        self.num_classes = network.num_classes
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:

@@ -52,7 +52,7 @@ class GaussianDenoiser(Denoiser):
         return self.from_x(x.to(x_t.dtype), x_t, t)
 
     def log_density(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Log p(x_t), shape ``(B,)``, in double precision and without the constant -n/2 log(2 pi)."""
+        """The log-density of x_t, shape ``(B,)``, in double precision, less the constant -n/2 log(2 pi)."""
         alpha_t, sigma_t = (
             scale.double().flatten(1) if scale.ndim else scale.double() for scale in self.schedule(t)
         )

@@ -21,8 +21,8 @@ class PriorTraining(LightningModule):
         denoiser: The denoiser to train.
         optimizer: The optimizer, without its parameters.
         lr_scheduler: The learning-rate schedule, without its optimizer, stepped once a training step.
-        ema_decay: The decay of the running mean of the weights; step n uses min(ema_decay, (1 + n) / (10 +
-            n)).
+        ema_decay: The decay of the running mean of the weights; step n uses at most
+            (1 + n) / (10 + n).
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
         channels_last: Keep images and weights in the channels-last memory format.

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,18 @@ from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import Images
 from lightning_inv.priors import load_prior
 from lightning_inv.solvers import Problem, Solver
+
+RESERVED = frozenset({"truth", "measurement", "grids", "records", "checkpoints"})
+"""Names of folders of results that no solver may have."""
+
+
+def check_names(solvers: dict[str, Solver]) -> None:
+    """Raises ValueError unless each name can be that of a folder beside the other results."""
+    for name in solvers:
+        if not name.replace("_", "").replace("-", "").isalnum():
+            raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
+        if name in RESERVED or name.endswith(("_std", "_samples")):
+            raise ValueError(f"{name!r} is the name of a folder of results; give the solver another one.")
 
 
 @dataclass(frozen=True)
@@ -89,9 +101,7 @@ class Restoration(LightningModule):
             raise ValueError(f"model.samples must be at least 1, got {samples}.")
         if not solvers:
             raise ValueError("model.solvers must name at least one solver.")
-        for name in solvers:
-            if not name.replace("_", "").replace("-", "").isalnum():
-                raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
+        check_names(solvers)
         if isinstance(prior, str | Path):
             prior = load_prior(prior, packages)
         self.prior = prior.eval().requires_grad_(False)
@@ -110,23 +120,44 @@ class Restoration(LightningModule):
         Raises:
             ValueError: The images, or their masks, do not fit the prior or the operator.
         """
-        if self.measurement is None:
-            return
-        names = [images.names[i] for i in range(len(images))]
-        self.measurement.check(self.prior.shape, names)
-        first = images[0]
+        if not len(images):
+            raise ValueError(f"there are no images in the split {self.trainer.datamodule.split!r}.")
+        first, names = images[0], [images.names[i] for i in range(len(images))]
         if "image" in first and tuple(first["image"].shape) != tuple(self.prior.shape):
             raise ValueError(
                 f"the images have shape {tuple(first['image'].shape)} (C, H, W), "
                 f"but the prior was trained on {tuple(self.prior.shape)}."
             )
-        if "measurement" in first:
-            expected = self._prepare([0], names[:1]).operator(torch.zeros(1, *self.prior.shape))[0].shape
-            if first["measurement"].shape != expected:
+        if self.prior.num_classes is not None and "label" not in first:
+            raise ValueError("the prior must be told classes, but the data have no labels.")
+        if self.measurement is not None:
+            self._check_measurement(first, names)
+        elif "measurement" in first:
+            raise ValueError(
+                "the data are measurements, but model.measurement does not say how they were made."
+            )
+
+    def _check_measurement(self, first: dict[str, Any], names: list[str]) -> None:
+        """Raises ValueError unless the images, of which ``first`` is one, can be or were measured so."""
+        self.measurement.check(self.prior.shape, names)
+        if "measurement" not in first:
+            if "image" not in first:
                 raise ValueError(
-                    f"the measurements have shape {tuple(first['measurement'].shape)}, "
-                    f"but the operator makes {tuple(expected)} of the prior's images."
+                    "there is nothing to measure: the data have neither images nor measurements."
                 )
+            return
+        if self.measurement.operator.random:
+            raise ValueError(
+                f"{type(self.measurement.operator).__name__} would be drawn at random, but the images were "
+                "measured already: give it as it was, such as a mask by MaskFile or MaskFolder."
+            )
+        operator = self._prepare([0], names[:1]).operator
+        expected = operator(torch.zeros(1, *self.prior.shape, device=self.device))[0].shape
+        if first["measurement"].shape != expected:
+            raise ValueError(
+                f"the measurements have shape {tuple(first['measurement'].shape)}, "
+                f"but the operator makes {tuple(expected)} of the prior's images."
+            )
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Restored:
         if torch.is_inference_mode_enabled():
@@ -148,26 +179,21 @@ class Restoration(LightningModule):
             y = measurement.observe(truth, self._rng(indices, "measurement"))
         elif y is not None:
             y = y * measurement.operator.observed(y)
-        solutions = {name: self._solve(name, y, measurement, prior, indices) for name in self.solvers}
+        label = batch["label"] if self.prior.num_classes is not None else None
+        problem = Problem(y, measurement, prior, self._rng(indices, "solver"), label)
+        solutions = {name: self._solve(name, problem, indices) for name in self.solvers}
         return Restored(indices, names, truth, y, measurement, solutions)
 
-    def _solve(
-        self,
-        name: str,
-        y: Tensor | None,
-        measurement: Measurement | None,
-        prior: MeteredDenoiser,
-        indices: list[int],
-    ) -> Solution:
-        """Runs one solver, once a sample."""
+    def _solve(self, name: str, problem: Problem, indices: list[int]) -> Solution:
+        """Runs one solver, once a sample, each time with fresh streams of noise."""
         solver, samples = self.solvers[name], []
-        calls, began = prior.evaluations, self._now()
+        calls, began = problem.prior.evaluations, self._now()
         for k in range(self.samples):
-            problem = Problem(y, measurement, prior, self._rng(indices, "solver", k))
             title = name if self.samples == 1 else f"{name} {k + 1}/{self.samples}"
-            x = deque(self._shown(solver.iterates(problem), title, solver.length), maxlen=1).pop()
+            iterates = solver.iterates(replace(problem, rng=self._rng(indices, "solver", k)))
+            x = deque(self._shown(iterates, title, solver.length), maxlen=1).pop()
             samples.append(x.clone())
-        calls = (prior.evaluations - calls) // self.samples
+        calls = (problem.prior.evaluations - calls) // self.samples
         return Solution(torch.stack(samples), calls, (self._now() - began) / len(indices))
 
     def _prepare(self, indices: Sequence[int], names: Sequence[str]) -> Measurement:

@@ -149,6 +149,8 @@ class Blocks:
         )
 
     def attention(self, channels: int) -> AttentionBlock:
+        if self.head_channels and channels % self.head_channels:
+            raise ValueError(f"num_head_channels={self.head_channels} does not divide {channels} channels.")
         heads = channels // self.head_channels if self.head_channels else self.heads
         return AttentionBlock(channels, heads, self.groups)
 

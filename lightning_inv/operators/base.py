@@ -46,6 +46,11 @@ class Operator(Recorded, nn.Module, abc.ABC):
         """The operator for these images: of their shape, and with what differs from image to image drawn."""
         return self
 
+    @property
+    def random(self) -> bool:
+        """Whether ``prepare`` draws what differs from image to image, rather than reads it."""
+        return False
+
     def fingerprint(self) -> Any:
         """Plain data that change when a file that the operator reads does."""
         return None

@@ -26,6 +26,10 @@ class Inpainting(SVDOperator):
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         self.mask.check(shape, names)
 
+    @property
+    def random(self) -> bool:
+        return self.mask.random
+
     def fingerprint(self) -> Any:
         return self.mask.fingerprint()
 

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from PIL import Image
@@ -21,6 +21,11 @@ class Mask(abc.ABC):
     @abc.abstractmethod
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
         """Raises ValueError if there is no mask for images of this shape and these names."""
+
+    @property
+    def random(self) -> bool:
+        """Whether masks are drawn, rather than given."""
+        return False
 
     def fingerprint(self) -> Any:
         """Plain data that change when a file of the masks does."""
@@ -40,6 +45,7 @@ class RandomMask(Mask):
     """
 
     keep: float = 0.5
+    random: ClassVar[bool] = True
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
         if not 0 < self.keep <= 1:
@@ -66,6 +72,10 @@ class BoxMask(Mask):
     width: int = 12
     place: Literal["middle", "random"] = "middle"
     margin: int = 0
+
+    @property
+    def random(self) -> bool:
+        return self.place == "random"
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
         if self.margin < 0 or not (
@@ -99,10 +109,10 @@ class MaskFile(Mask):
     path: str
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
-        check_mask(Path(self.path), shape)
+        read_mask(Path(self.path), shape)
 
     def fingerprint(self) -> Any:
-        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+        return digest(Path(self.path))
 
     def draw(self, images: Images) -> Tensor:
         return read_mask(Path(self.path), images.shape)[None]
@@ -120,11 +130,11 @@ class MaskFolder(Mask):
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
         for name in names:
-            check_mask(self.path(name), shape)
+            read_mask(self.path(name), shape)
 
     def fingerprint(self) -> Any:
         files = sorted(Path(self.folder).rglob("*.png"))
-        return [[file.relative_to(self.folder).as_posix(), file.stat().st_size] for file in files]
+        return [[file.relative_to(self.folder).as_posix(), digest(file)] for file in files]
 
     def path(self, name: str) -> Path:
         """The file of the mask of the image ``name``."""
@@ -134,26 +144,27 @@ class MaskFolder(Mask):
         return torch.stack([read_mask(self.path(name), images.shape) for name in images.names])
 
 
-def check_mask(path: Path, shape: tuple[int, int, int]) -> None:
-    """Raises ValueError unless ``path`` is an image of the size of ``shape``; reads its header only."""
+def digest(path: Path) -> str:
+    """A hash of what a file holds."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
+    """1 where the image is brighter than middle grey, else 0, shape ``(1, H, W)``.
+
+    Raises:
+        ValueError: There is no such file, it cannot be decoded, or it is not of the size of ``shape``.
+    """
     if not path.is_file():
         raise ValueError(f"there is no mask {path}.")
     try:
         with Image.open(path) as image:
-            width, height = image.size
-    except OSError as error:
+            grey = image.convert("L")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"the mask {path} cannot be read: {error}.") from None
-    if (height, width) != tuple(shape[1:]):
+    _, H, W = shape
+    if (grey.height, grey.width) != (H, W):
         raise ValueError(
-            f"the mask {path} has {height} x {width} pixels, the images have {shape[1]} x {shape[2]}."
+            f"the mask {path} has {grey.height} x {grey.width} pixels, the images have {H} x {W}."
         )
-
-
-def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
-    """1 where the image is brighter than middle grey, else 0, shape ``(1, H, W)``."""
-    check_mask(path, shape)
-    with Image.open(path) as image:
-        grey = image.convert("L")
-        return (
-            torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).view(1, *shape[1:]).gt(127).float()
-        )
+    return torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).view(1, H, W).gt(127).float()

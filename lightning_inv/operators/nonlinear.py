@@ -22,5 +22,5 @@ class HighDynamicRange(Operator):
         return (self.gain * x).clamp(-1, 1)
 
     def pinv(self, y: Tensor) -> Tensor:
-        """Y / gain, as the code of RED-diff starts from."""
+        """The image y / gain, which the code of RED-diff starts from."""
         return y / self.gain

@@ -19,6 +19,7 @@ from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import LinearOperator, Operator, SVDOperator
 from lightning_inv.schedules import Schedule, Spacing
+from lightning_inv.solvers.plans import TimePlan
 
 
 @dataclass(frozen=True)
@@ -142,12 +143,23 @@ class Sampler(Solver):
 
 @dataclass(frozen=True)
 class Descent(Solver):
-    """Moves an image mu down a loss that is drawn anew at every time."""
+    """Moves an image mu down a loss that is drawn anew at every time.
+
+    Args:
+        steps: The number of gradient steps.
+        plan: The times of the steps.
+    """
+
+    plan: TimePlan = field(kw_only=True)
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        self.times(prior)
 
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         mu = self.start(problem).detach().clone().requires_grad_()
         optimizer = self.optimizer(mu)
-        for i, t in enumerate(self.times(problem).to(problem.rng.device)):
+        for i, t in enumerate(self.times(problem.prior).to(problem.rng.device)):
             with torch.enable_grad():
                 (mu.grad,) = torch.autograd.grad(self.loss(problem, mu, t, i), mu)
             optimizer.step()
@@ -161,13 +173,22 @@ class Descent(Solver):
     def start(self, problem: Problem) -> Tensor:
         """The first mu, shape ``(B, C, H, W)``."""
 
-    @abc.abstractmethod
-    def times(self, problem: Problem) -> Tensor:
+    def times(self, prior: Denoiser) -> Tensor:
         """The time of every step, shape ``(steps,)``."""
+        return self.plan.times(self.steps, prior.schedule.T)
 
     @abc.abstractmethod
     def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
         """The loss at step i, a scalar: the sum over images of means over pixels."""
+
+
+def need_nonnegative(solver: Solver, *names: str) -> None:
+    """Raises ValueError unless these settings are numbers of at least 0."""
+    for name in names:
+        if not getattr(solver, name) >= 0:
+            raise ValueError(
+                f"{type(solver).__name__}.{name} must be at least 0, got {getattr(solver, name)}."
+            )
 
 
 def ddim_step(

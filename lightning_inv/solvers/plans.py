@@ -59,6 +59,10 @@ class Oscillating(TimePlan):
     period: float = 50.0
 
     def times(self, steps: int, T: int) -> Tensor:
+        if self.share < 1 or self.period <= 0:
+            raise ValueError(
+                f"Oscillating needs positive share and period, got {self.share} and {self.period}."
+            )
         i = torch.arange(steps, dtype=torch.double)
         left = steps - i
         swing = (left / self.share).floor() * torch.cos(i / self.period)

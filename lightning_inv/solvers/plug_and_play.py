@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.solvers.base import Descent, Problem, ddim_step
+from lightning_inv.solvers.base import Descent, Problem, ddim_step, need_nonnegative
 from lightning_inv.solvers.plans import Oscillating, TimePlan
 
 
@@ -25,8 +25,9 @@ class PlugAndPlay(Descent):
 
         |eps - eps_hat(alpha_t mu + sigma_t eps)|^2 / pixels + weight_i |y - A(mu)|^2 / (2 entries of y)
 
-    The defaults are those of the paper's MNIST experiment. A step costs a forward and a backward evaluation
-    of the network.
+    The defaults are those of the paper's MNIST experiment. Its constraints see the image clipped to [-1, 1];
+    ours see it as it is, since noise takes y out of that range. A step costs a forward and a backward
+    evaluation of the network.
 
     Args:
         steps: The number of gradient steps.
@@ -34,8 +35,8 @@ class PlugAndPlay(Descent):
         weight: The weight of the constraint at the first step.
         anneal: Whether it falls linearly to 0, as weight (S - i) / S, or stays.
         plan: The times of the steps.
-        jacobian: Whether the network is differentiated. Without, the prior's gradient is 2 (eps_hat - eps) /
-            pixels.
+        jacobian: Whether the network is differentiated. If not, the prior's gradient is
+            2 (eps_hat - eps) / pixels.
         finish: The image is noised to this time at the end and denoised by DDPM; 0 to leave it.
         start_from: White noise, as published, or the pseudo-inverse.
     """
@@ -55,9 +56,7 @@ class PlugAndPlay(Descent):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        for name in ("lr", "weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"PlugAndPlay.{name} must be at least 0, got {getattr(self, name)}.")
+        need_nonnegative(self, "lr", "weight")
         if not 0 <= self.finish <= prior.schedule.T:
             raise ValueError(f"PlugAndPlay.finish must be in [0, {prior.schedule.T}], got {self.finish}.")
 
@@ -83,9 +82,6 @@ class PlugAndPlay(Descent):
 
     def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
         return torch.optim.Adam([mu], lr=self.lr)
-
-    def times(self, problem: Problem) -> Tensor:
-        return self.plan.times(self.steps, problem.prior.schedule.T)
 
     def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
         alpha_t, sigma_t = problem.prior.schedule(t)

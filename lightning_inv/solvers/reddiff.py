@@ -13,7 +13,7 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import Descent, Problem
+from lightning_inv.solvers.base import Descent, Problem, need_nonnegative
 from lightning_inv.solvers.plans import Grid, TimePlan
 
 
@@ -52,9 +52,7 @@ class REDDiff(Descent):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        for name in ("lr", "weight", "obs_weight", "sigma_x0"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"REDDiff.{name} must be at least 0, got {getattr(self, name)}.")
+        need_nonnegative(self, "lr", "weight", "obs_weight", "sigma_x0")
         if self.start_from == "wiener" and not isinstance(measurement.operator, LinearOperator):
             raise TypeError(
                 "REDDiff.start_from='wiener' needs a linear operator, "
@@ -71,9 +69,6 @@ class REDDiff(Descent):
 
     def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
         return torch.optim.Adam([mu], lr=self.lr, betas=(0.9, 0.99))
-
-    def times(self, problem: Problem) -> Tensor:
-        return self.plan.times(self.steps, problem.prior.schedule.T)
 
     def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
         alpha_t, sigma_t = problem.prior.schedule(t)
