@@ -2,19 +2,27 @@
 
 import time
 
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 
 
 class StepProgressBar(TQDMProgressBar):
-    """Lightning's bar over batches, which also says how far the solver is in the present one.
+    """A bar of images and, below it, one of the steps of the solver at work.
 
     Args:
-        interval: The least time between two refreshes within a batch, in seconds.
+        interval: The least time between two refreshes of the steps, in seconds.
     """
 
     def __init__(self, interval: float = 0.5) -> None:
         super().__init__()
         self.interval, self._shown = interval, 0.0
+        self._steps: Tqdm | None = None
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_predict_start(trainer, pl_module)
+        bar = self.predict_progress_bar  # counts batches; shown in images
+        bar.unit, bar.unit_scale = "image", trainer.datamodule.batch_size * trainer.world_size
 
     def step(self, name: str, step: int, steps: int) -> None:
         """Shows that ``name`` has done ``step`` of ``steps``.
@@ -25,6 +33,14 @@ class StepProgressBar(TQDMProgressBar):
             steps: Steps in all.
         """
         now = time.monotonic()
-        if self.is_enabled and self._predict_progress_bar is not None and now - self._shown >= self.interval:
-            self._shown = now
-            self.predict_progress_bar.set_postfix_str(f"{name} {step}/{steps}")
+        if not self.is_enabled or (now - self._shown < self.interval and step < steps):
+            return
+        if self._steps is None:
+            self._steps = Tqdm(total=steps, position=1, leave=False, unit="step")
+        self._shown, self._steps.total, self._steps.n = now, steps, step
+        self._steps.set_description_str(name)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._steps is not None:
+            self._steps.close()
+        super().on_predict_end(trainer, pl_module)
