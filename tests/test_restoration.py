@@ -383,3 +383,11 @@ def test_prior_with_classes_is_told_them(tmp_path: Path) -> None:
     save_prior(tmp_path / "prior.safetensors", EpsilonDenoiser(network, (1, 8, 8)), {})
     infer(arguments(tmp_path / "prior.safetensors", tmp_path / "out", "--data.limit=1"))
     assert len(rows(tmp_path / "out")) == len(SOLVERS)
+
+
+def test_precision_that_solvers_cannot_use_is_refused(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        infer(arguments(prior, tmp_path, "--trainer.precision=bf16-true"))
+    assert "precision must be 32, bf16-mixed or 16-mixed, got bf16-true" in capsys.readouterr().err

@@ -32,6 +32,9 @@ def check_names(solvers: dict[str, Solver]) -> None:
             raise ValueError(f"{name!r} is the name of a folder of results; give the solver another one.")
 
 
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+
 @dataclass(frozen=True)
 class Solution:
     """What one solver made of a batch.
@@ -112,6 +115,11 @@ class Restoration(LightningModule):
             solver.check(self.prior, measurement)
 
     def setup(self, stage: str) -> None:
+        if str(self.trainer.precision) not in PRECISIONS:
+            raise ValueError(
+                f"trainer.precision must be 32, bf16-mixed or 16-mixed, got {self.trainer.precision}: "
+                "solvers compute in 32 bits, only the network may run in 16."
+            )
         self.check(self.trainer.datamodule.selected())
 
     def check(self, images: ImageDataset) -> None:
