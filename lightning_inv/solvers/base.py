@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -141,6 +141,11 @@ class Sampler(Solver):
         """Draws x_s given x_t."""
 
 
+Start = Literal["pinv", "wiener", "noise"]
+"""Where a descent begins: at the pseudo-inverse A^+ y; at argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), in
+which noise is not amplified; or at white noise."""
+
+
 @dataclass(frozen=True)
 class Descent(Solver):
     """Moves an image mu down a loss that is drawn anew at every time.
@@ -148,13 +153,19 @@ class Descent(Solver):
     Args:
         steps: The number of gradient steps.
         plan: The times of the steps.
+        start_from: The first image.
     """
 
     plan: TimePlan = field(kw_only=True)
+    start_from: Start = field(kw_only=True)
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
         self.times(prior)
+        operator = measurement.operator if measurement else None
+        if self.start_from == "wiener" and not isinstance(operator, LinearOperator):
+            name = f"{type(self).__name__}.start_from='wiener'"
+            raise TypeError(f"{name} needs a linear operator, got {type(operator).__name__}.")
 
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         mu = self.start(problem).detach().clone().requires_grad_()
@@ -169,9 +180,14 @@ class Descent(Solver):
     def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
         """The optimizer of mu; it must treat each pixel on its own, or images depend on their batch."""
 
-    @abc.abstractmethod
     def start(self, problem: Problem) -> Tensor:
         """The first mu, shape ``(B, C, H, W)``."""
+        if self.start_from == "noise":
+            return problem.noise()
+        A, sigma_y = problem.measurement.operator, problem.measurement.sigma
+        if self.start_from == "wiener" and sigma_y > 0:
+            return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, sigma_y**2)
+        return A.pinv(problem.y)
 
     def times(self, prior: Denoiser) -> Tensor:
         """The time of every step, shape ``(steps,)``."""

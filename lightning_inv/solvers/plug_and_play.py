@@ -6,14 +6,13 @@ Source: Graikos et al. (2022), https://arxiv.org/abs/2206.09012, algorithm 1.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.solvers.base import Descent, Problem, ddim_step, need_nonnegative
+from lightning_inv.solvers.base import Descent, Problem, Start, ddim_step, need_nonnegative
 from lightning_inv.solvers.plans import Oscillating, TimePlan
 
 
@@ -38,7 +37,7 @@ class PlugAndPlay(Descent):
         jacobian: Whether the network is differentiated. If not, the prior's gradient is
             2 (eps_hat - eps) / pixels.
         finish: The image is noised to this time at the end and denoised by DDPM; 0 to leave it.
-        start_from: White noise, as published, or the pseudo-inverse.
+        start_from: The first image: white noise as published, or see ``Start``.
     """
 
     steps: int = 1000
@@ -48,7 +47,7 @@ class PlugAndPlay(Descent):
     plan: TimePlan = field(default_factory=Oscillating)
     jacobian: bool = True
     finish: int = 0
-    start_from: Literal["noise", "pinv"] = "noise"
+    start_from: Start = "noise"
 
     @property
     def length(self) -> int:
@@ -76,9 +75,6 @@ class PlugAndPlay(Descent):
         for t, s in pairwise(times):
             x_t = ddim_step(schedule, problem.denoise(x_t, t), t, s, problem.noise(), eta=1.0)
             yield x_t
-
-    def start(self, problem: Problem) -> Tensor:
-        return problem.noise() if self.start_from == "noise" else problem.measurement.operator.pinv(problem.y)
 
     def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
         return torch.optim.Adam([mu], lr=self.lr)

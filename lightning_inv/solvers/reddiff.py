@@ -5,15 +5,13 @@ https://arxiv.org/abs/2305.04391, algorithm 1.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import Descent, Problem, need_nonnegative
+from lightning_inv.solvers.base import Descent, Problem, Start, need_nonnegative
 from lightning_inv.solvers.plans import Grid, TimePlan
 
 
@@ -37,8 +35,7 @@ class REDDiff(Descent):
         weight: The weight lambda of the prior.
         obs_weight: The weight of the data term.
         sigma_x0: The standard deviation of the Gaussian around mu.
-        start_from: The pseudo-inverse A^+ y, as published; argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"),
-            which does not amplify noise; or white noise.
+        start_from: The first image: the pseudo-inverse as published, or see ``Start``.
         plan: The times of the steps; those of the paper descend evenly from the last time to the first.
     """
 
@@ -47,25 +44,12 @@ class REDDiff(Descent):
     weight: float = 0.25
     obs_weight: float = 1.0
     sigma_x0: float = 0.0
-    start_from: Literal["pinv", "wiener", "noise"] = "pinv"
+    start_from: Start = "pinv"
     plan: TimePlan = field(default_factory=Grid)
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
         need_nonnegative(self, "lr", "weight", "obs_weight", "sigma_x0")
-        if self.start_from == "wiener" and not isinstance(measurement.operator, LinearOperator):
-            raise TypeError(
-                "REDDiff.start_from='wiener' needs a linear operator, "
-                f"got {type(measurement.operator).__name__}."
-            )
-
-    def start(self, problem: Problem) -> Tensor:
-        A, sigma_y = problem.measurement.operator, problem.measurement.sigma
-        if self.start_from == "noise":
-            return problem.noise()
-        if self.start_from == "wiener" and sigma_y > 0:
-            return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, sigma_y**2)
-        return A.pinv(problem.y)
 
     def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
         return torch.optim.Adam([mu], lr=self.lr, betas=(0.9, 0.99))
