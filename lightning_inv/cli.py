@@ -140,7 +140,8 @@ class SaveTrainConfig(SaveConfigCallback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         begun = any(Path(_checkpoints(self.config.folder)).glob("*.ckpt"))
-        if begun and trainer.is_global_zero and self.config.ckpt_path is None:
+        begun = trainer.strategy.broadcast(begun)  # what one rank saw, so that all stop or none
+        if begun and self.config.ckpt_path is None:
             raise ValueError(
                 f"{self.config.folder} already holds a run; give --folder another name, "
                 "or --ckpt_path last to go on with it."

@@ -15,12 +15,19 @@ ATOMIC = frozenset({"solvers", "callbacks", "logger"})
 """Keys whose value a later file replaces as a whole."""
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
+def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file of settings; those of the file that its key ``include`` names, if any, lie beneath.
 
+    Args:
+        path: The file.
+        above: The files that include it.
+
     Raises:
-        ValueError: The file does not exist, is not YAML, or holds something else than keys and values.
+        ValueError: The file does not exist, is not YAML, holds something else than keys and values, or
+            includes itself.
     """
+    if (here := Path(path).resolve()) in above:
+        raise ValueError(f"the configuration {path} includes itself, by way of {above[-1]}.")
     try:
         content = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
@@ -30,7 +37,9 @@ def read_config(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
     beneath = content.pop("include", None)
-    return merge(read_config(Path(path).parent / beneath), content) if beneath else content
+    if not beneath:
+        return content
+    return merge(read_config(Path(path).parent / beneath, (*above, here)), content)
 
 
 def merge(below: Any, above: Any) -> Any:

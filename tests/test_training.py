@@ -358,6 +358,22 @@ def test_a_loss_without_a_number_stops_before_the_weights_are_lost(tmp_path: Pat
     assert all(tensor.isfinite().all() for tensor in weights.values())
 
 
+class Overflow(Callback):
+    """Makes one number of the second gradient infinite."""
+
+    def on_after_backward(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if trainer.global_step == 1:
+            next(pl_module.denoiser.parameters()).grad.view(-1)[0] = math.inf
+
+
+def test_an_infinite_gradient_of_a_finite_loss_stops_before_the_weights_are_lost(tmp_path: Path) -> None:
+    keep = ModelCheckpoint(tmp_path, save_last=True, save_on_exception=True)
+    with pytest.raises(FloatingPointError, match="the gradient is not finite at step 1"):
+        trained([keep, PriorFile(str(tmp_path)), Overflow()], tmp_path, 3)
+    weights = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(tensor.isfinite().all() for tensor in weights.values())
+
+
 def test_a_loss_without_a_number_is_told_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -106,6 +106,16 @@ class PriorTraining(LightningModule):
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            return  # a gradient that overflowed in 16 bits is skipped by the scaler
+        gradients = [p.grad for p in self.denoiser.parameters() if p.grad is not None]
+        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+            raise FloatingPointError(
+                f"the gradient is not finite at step {self.global_step}; training stopped before the weights "
+                "changed. Lower the learning rate."
+            )
+
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
         self.ema.update_parameters(self.denoiser)
