@@ -60,7 +60,8 @@ class Parser(LightningArgumentParser):
             if word.startswith("--")
         ]
         known = [option.lstrip("-") for action in self._actions for option in action.option_strings]
-        near = [match for word in words for match in difflib.get_close_matches(word, known, 1)]
+        unknown = [word for word in words if word not in known]
+        near = [match for word in unknown for match in difflib.get_close_matches(word, known, 1)]
         lines = [
             message,
             *(f"did you mean --{match}?" for match in near),

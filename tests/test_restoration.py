@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from lightning_inv.callbacks.report import COLUMNS, as_text, statistics
 from lightning_inv.cli import infer
 from lightning_inv.constraints import Measurement
 from lightning_inv.data import Digits
@@ -105,6 +106,12 @@ def test_summary_is_the_mean_of_the_rows(straight: Path) -> None:
     summary = json.loads((straight / "summary.json").read_text())["solvers"]["ddrm"]["psnr"]
     assert summary["mean"] == pytest.approx(float(values.mean()), rel=1e-5)
     assert summary["standard_error"] == pytest.approx(float(values.std() / 5**0.5), rel=1e-4)
+
+
+def test_a_single_image_has_no_standard_error() -> None:
+    assert statistics([2.0]) == {"mean": 2.0, "standard_error": None}
+    told = {"ddrm": dict.fromkeys(COLUMNS, statistics([2.0]))}
+    assert "+-" not in as_text({"solvers": told})
 
 
 @pytest.mark.parametrize("size", [1, 2, 16])

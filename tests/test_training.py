@@ -187,6 +187,7 @@ def test_a_folder_that_holds_a_run_is_refused(straight: Path, capsys: pytest.Cap
     before = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.is_file()}
     said = refusal(train, words(straight), capsys)
     assert f"{straight} already holds a run; give --folder another name, or --ckpt_path last" in said
+    assert "did you mean" not in said
     assert before == {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.is_file()}
 
 

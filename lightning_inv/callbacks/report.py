@@ -48,12 +48,14 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
     return summary
 
 
-def statistics(values: list[float | None]) -> dict[str, float] | None:
-    """Mean and standard error of the mean; None if a value is missing."""
+def statistics(values: list[float | None]) -> dict[str, float | None] | None:
+    """Mean and standard error of the mean, None for a single value; None in all if a value is missing."""
     if not values or any(value is None for value in values):
         return None
     n, mean = len(values), math.fsum(values) / len(values)
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1) if n > 1 else 0.0
+    if n == 1:
+        return {"mean": mean, "standard_error": None}
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     return {"mean": mean, "standard_error": math.sqrt(variance / n)}
 
 
@@ -80,11 +82,12 @@ def as_text(summary: dict[str, Any]) -> str:
     )
 
 
-def _cell(column: str, value: dict[str, float] | None) -> str:
+def _cell(column: str, value: dict[str, float | None] | None) -> str:
     if value is None:
         return "-"
     if column == "evaluations":
         return f"{value['mean']:.0f}"
     digits = 2 if column.startswith("psnr") or column == "seconds" else 3
-    error = "" if column == "seconds" else f" +- {value['standard_error']:.{digits}f}"
+    error = value["standard_error"]
+    error = "" if column == "seconds" or error is None else f" +- {error:.{digits}f}"
     return f"{value['mean']:.{digits}f}{error}"
