@@ -24,6 +24,7 @@ from lightning_inv.solvers import (
     Solver,
     Unconditional,
 )
+from lightning_inv.solvers.reddiff import Weighting
 
 MEAN, VAR, SHAPE = 0.1, 0.25, (1, 8, 8)
 SOLVERS = [
@@ -167,20 +168,44 @@ class PlainREDDiff(REDDiff):
         return torch.optim.SGD([mu], lr=self.lr)
 
 
-@pytest.mark.parametrize(("h", "weight"), [(1.0, 0.25), (0.5, 1.0), (0.0, 0.25)])
+W = {
+    "linear": lambda s: s,
+    "sqrt": lambda s: s**0.5,
+    "square": lambda s: s * s,
+    "log": lambda s: math.log(1 + s),
+    "trunc_linear": lambda s: min(s, 1.0),
+    "power2over3": lambda s: s ** (2 / 3),
+    "const": lambda s: 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("h", "weight", "weighting"),
+    [
+        (1.0, 0.25, "linear"),
+        (0.5, 1.0, "linear"),
+        (0.0, 0.25, "linear"),
+        (1.0, 0.25, "sqrt"),
+        (1.0, 0.02, "square"),
+        (1.0, 0.25, "log"),
+        (1.0, 0.5, "trunc_linear"),
+        (1.0, 0.25, "power2over3"),
+        (1.0, 0.1, "const"),
+    ],
+)
 def test_reddiff_by_gradient_descent_is_its_affine_oracle(
-    prior: GaussianDenoiser, h: float, weight: float
+    prior: GaussianDenoiser, h: float, weight: float, weighting: Weighting
 ) -> None:
-    """E of the prior's gradient is kappa_t (mu - mean), kappa_t = weight sigma_t^2 / (v + sigma_t^2)."""
+    """E of the prior's gradient is kappa_t (mu - mean), kappa_t = weight w(s) s / (v + s^2)."""
     steps, rate = 100, 0.05
     schedule, n = LinearSchedule(), 64
     oracle = Affine(1 / h if h else 0.0, 0.0, 0.0)
     for t in schedule.timesteps(steps)[:-1].tolist():
         sigma = float(schedule.sigma[t] / schedule.alpha[t])
-        kappa = weight * sigma**2 / (VAR + sigma**2)
-        noise = weight * sigma * VAR / (VAR + sigma**2)
+        w = weight * W[weighting](sigma)
+        kappa, noise = w * sigma / (VAR + sigma**2), w * VAR / (VAR + sigma**2)
         oracle = oracle.then(1 - rate * (h * h + kappa), rate * h, rate * kappa * MEAN, (rate * noise) ** 2)
-    x = solve(PlainREDDiff(steps, lr=rate * n, weight=weight), prior, Scale(h), 0.1, 0.5)
+    x = solve(PlainREDDiff(steps, lr=rate * n, weight=weight, weighting=weighting), prior, Scale(h), 0.1, 0.5)
     std = math.sqrt(oracle.var)
     assert float(x.mean()) == pytest.approx(oracle.gain * 0.5 + oracle.offset, abs=4 * std / 128 + 1e-4)
     assert float(x.std()) == pytest.approx(std, rel=0.03)
@@ -293,6 +318,7 @@ def test_plug_and_play_finish_draws_from_the_prior(prior: GaussianDenoiser) -> N
         (DDRM(eta_b=-0.1), r"DDRM\.eta_b must be in \[0, 1\], got -0\.1"),
         (DDRM(steps=0), r"DDRM\.steps must be in \[1, 1000\], .* got 0"),
         (REDDiff(steps=1001), r"REDDiff\.steps must be in \[1, 1000\], .* got 1001"),
+        (REDDiff(weighting="cubic"), r"REDDiff\.weighting must be one of linear, .*, const, got 'cubic'"),
         (REDDiff(lr=-1.0), r"REDDiff\.lr must be at least 0, got -1\.0"),
         (PlugAndPlay(finish=1001), r"PlugAndPlay\.finish must be in \[0, 1000\], got 1001"),
         (Unconditional(eta=2.0), r"Unconditional\.eta must be in \[0, 1\], got 2\.0"),
