@@ -209,6 +209,7 @@ Made by `benchmarks/restoration.py`, not by hand.
 - Prior: {told("{prior}")}
 - Noise: sigma {told("{sigma:g} for images in [-1, 1], {half:g} for images in [0, 1]")}
 - Classical settings: {told("chosen on the first {tuning} images of split val")}
+- Solver settings: those of `configs/solvers`; the head of each file says what they were chosen on
 
 {LEGEND}"""
 
