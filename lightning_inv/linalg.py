@@ -11,31 +11,32 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(1).view(-1, *(1,) * (a.ndim - 1))
 
 
-def per_image(values: Tensor, like: Tensor) -> Tensor:
-    """Values of shape ``(B,)``, shaped to broadcast over images ``like``."""
-    return values.view(-1, *(1,) * (like.ndim - 1))
-
-
 def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int = 50) -> Tensor:
     """Solves ``A x = b`` for symmetric positive (semi-)definite ``A``, from ``x = 0``.
 
-    All iterations are run: stopping early would need a round trip to the host. An image that has converged
-    stays where it is.
+    All iterations are run: stopping early would need a round trip to the host. An image stays where it is
+    once its residual is down to rounding, or once the search has come to a direction that ``A`` shrinks to
+    rounding, compared with the largest it has met: there only rounding is left of b, which must not grow.
 
     Args:
         A: The map ``x -> A x``.
         b: The right-hand side, shape ``(B, ...)``.
         iterations: The number of iterations.
     """
-    tiny = torch.finfo(b.dtype).tiny
+    info = torch.finfo(b.dtype)
     x, r, p = torch.zeros_like(b), b, b
     rr = inner(r, r)
+    enough, largest, active = (10 * info.eps) ** 2 * rr, torch.zeros_like(rr), rr > 0
     for _ in range(iterations):
         Ap = A(p)
-        step = rr / inner(p, Ap).clamp(min=tiny)
+        pAp = inner(p, Ap)
+        curvature = pAp / inner(p, p).clamp(min=info.tiny)
+        largest = torch.maximum(largest, curvature)
+        active = active & (rr > enough) & (curvature > 10 * info.eps * largest)
+        step = torch.where(active, rr / pAp.clamp(min=info.tiny), 0.0)
         x, r = x + step * p, r - step * Ap
         rr, rr_old = inner(r, r), rr
-        p = r + rr / rr_old.clamp(min=tiny) * p
+        p = r + rr / rr_old.clamp(min=info.tiny) * p
     return x
 
 

@@ -12,8 +12,8 @@ def psnr(restored: Tensor, truth: Tensor) -> Tensor:
         restored: Images, shape ``(B, C, H, W)``.
         truth: The true images, the same shape.
     """
-    error = (restored.clamp(-1, 1) - truth.clamp(-1, 1)).double().square().flatten(1).mean(1)
-    return 10 * torch.log10(4 / error)
+    error = (restored.clamp(-1, 1) - truth.clamp(-1, 1)).square().flatten(1).mean(1)
+    return 10 * torch.log10(4 / error.cpu().double())
 
 
 def ssim(restored: Tensor, truth: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Matrix-free algebra against dense algebra."""
 
+import pytest
 import torch
 
 from lightning_inv.linalg import conjugate_gradient, inner, orthonormal_basis
@@ -10,6 +11,24 @@ def test_conjugate_gradient_solves_each_of_a_batch() -> None:
     A, b = factor @ factor.mT + torch.eye(6), torch.randn(3, 6, dtype=torch.double)
     x = conjugate_gradient(lambda v: (A @ v[..., None])[..., 0], b, iterations=30)
     torch.testing.assert_close(x, torch.linalg.solve(A, b))
+
+
+@pytest.mark.parametrize("iterations", [50, 500])
+@pytest.mark.parametrize(("rows", "decay"), [(40, 0.0), (190, 0.0), (192, 3.0)])
+def test_conjugate_gradient_of_a_singular_matrix_ends_at_the_least_residual(
+    rows: int, decay: float, iterations: int
+) -> None:
+    """What b has outside the range of A is rounding; it must not grow however long the search is."""
+    scale = torch.logspace(0, -decay, rows)[:, None]
+    H = scale * torch.randn(2, rows, 192) / 192**0.5
+    y = (H @ torch.randn(2, 192, 1))[..., 0]
+    x = conjugate_gradient(
+        lambda v: (H.mT @ (H @ v[..., None]))[..., 0], (H.mT @ y[..., None])[..., 0], iterations
+    )
+    least = (torch.linalg.pinv(H.double()) @ y.double()[..., None])[..., 0]
+    assert (x.norm(dim=1) <= 1.01 * least.norm(dim=1)).all()
+    residual = (H @ x[..., None])[..., 0] - y
+    assert (residual.norm(dim=1) <= (0.2 if decay else 0.05 if rows == 190 else 1e-5) * y.norm(dim=1)).all()
 
 
 def test_conjugate_gradient_of_zero_is_zero() -> None:

@@ -129,7 +129,7 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
     mean, nothing = samples.mean(0), [None] * B
 
     def average(measure: Any) -> list[float | None]:
-        return finite(torch.stack([measure(sample) for sample in samples]).double().mean(0))
+        return finite(torch.stack([measure(sample) for sample in samples]).cpu().double().mean(0))
 
     known, seen = truth is not None, restored.y is not None
     return {

@@ -19,11 +19,54 @@ from lightning_inv.solvers import Problem, Unconditional
 
 
 class Checkpoints(ModelCheckpoint):
-    """Lightning's checkpoints; what an error or SIGTERM interrupts goes to ``last.ckpt`` alone."""
+    """The best checkpoint by validation, and ``last.ckpt``: what a run goes on from.
+
+    Lightning's own ``save_last`` renews that file only when there is a new best. This one is written every so
+    many steps, after each validation, at the end, and when an error or SIGTERM interrupts the run.
+
+    Args:
+        dirpath: The folder.
+        monitor: The measure of the best, the lower the better.
+        filename: The name of the best, without suffix.
+        last_every: Steps between two writings of ``last.ckpt``.
+
+    Raises:
+        ValueError: ``last_every`` is not positive.
+    """
+
+    def __init__(
+        self,
+        dirpath: str = "runs/prior/checkpoints",
+        monitor: str = "val/loss",
+        filename: str = "best",
+        last_every: int = 1000,
+    ) -> None:
+        if last_every < 1:
+            raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
+        super().__init__(dirpath, filename, monitor, enable_version_counter=False)
+        self.last_every = last_every
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        super().on_train_batch_end(trainer, pl_module, *args)
+        stepped = (args[-1] + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % self.last_every == 0:
+            self._save_last(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._save_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        self._save_last(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.global_step:
-            trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
+            self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
 
 
 class PriorFile(Callback):

@@ -131,7 +131,9 @@ class ImageDataModule(LightningDataModule, abc.ABC):
 
     def val_dataloader(self) -> DataLoader:
         images, trainer = self.dataset("val"), self.trainer
-        return self._loader(Subset(images, range(trainer.global_rank, len(images), trainer.world_size)))
+        whole = range(max(len(images), trainer.world_size) if len(images) else 0)  # no rank may be left out
+        share = whole[trainer.global_rank :: trainer.world_size]
+        return self._loader(Subset(images, [i % len(images) for i in share]))
 
     def predict_dataloader(self) -> DataLoader:
         images, trainer = self.selected(), self.trainer

@@ -26,7 +26,8 @@ class ImageFolder(ImageDataModule):
         size: Height and width in pixels, or one number for both: images are scaled to cover it and cut in
             the middle.
         channels: 1 for grey, 3 for RGB.
-        val_fraction: The share of images, about, that is held out for validation.
+        val_fraction: The share of images, about, that is held out for validation; at least one image is,
+            unless it is 0.
         verify: Decode every image once before any work.
         skip_broken: Leave out images that cannot be decoded, instead of stopping at the first.
         batch_size: Images in a batch, on each device.
@@ -82,11 +83,12 @@ class ImageFolder(ImageDataModule):
 
     def dataset(self, split: str) -> ImageDataset:
         names = image_names(self.root, self.files)
+        fractions = [hash_fraction(stem(self.root, file)) for file in self.files]
+        bound = max(self.val_fraction, min(fractions) * (1 + 1e-9)) if self.val_fraction else 0.0
         pairs = [
             (file, name)
-            for file, name in zip(self.files, names, strict=True)
-            if split == "all"
-            or (hash_fraction(stem(self.root, file)) < self.val_fraction) == (split == "val")
+            for file, name, fraction in zip(self.files, names, fractions, strict=True)
+            if split == "all" or (fraction < bound) == (split == "val")
         ]
         return FolderDataset(
             [file for file, _ in pairs], [name for _, name in pairs], self.channels, self.size

@@ -115,19 +115,20 @@ class Restoration(LightningModule):
             solver.check(self.prior, measurement)
 
     def setup(self, stage: str) -> None:
-        if str(self.trainer.precision) not in PRECISIONS:
-            raise ValueError(
-                f"trainer.precision must be 32, bf16-mixed or 16-mixed, got {self.trainer.precision}: "
-                "solvers compute in 32 bits, only the network may run in 16."
-            )
         self.check(self.trainer.datamodule.selected())
 
     def check(self, images: ImageDataset) -> None:
         """Finds before any work what would stop it later.
 
         Raises:
-            ValueError: The images, or their masks, do not fit the prior or the operator.
+            ValueError: The precision is not one of solvers, or the images, or their masks, do not fit the
+                prior or the operator.
         """
+        if str(self.trainer.precision) not in PRECISIONS:
+            raise ValueError(
+                f"trainer.precision must be 32, bf16-mixed or 16-mixed, got {self.trainer.precision}: "
+                "solvers compute in 32 bits, only the network may run in 16."
+            )
         if not len(images):
             raise ValueError(f"there are no images in the split {self.trainer.datamodule.split!r}.")
         first, names = images[0], [images.names[i] for i in range(len(images))]
@@ -159,8 +160,9 @@ class Restoration(LightningModule):
                 f"{type(self.measurement.operator).__name__} would be drawn at random, but the images were "
                 "measured already: give it as it was, such as a mask by MaskFile or MaskFolder."
             )
-        operator = self._prepare([0], names[:1]).operator
-        expected = operator(torch.zeros(1, *self.prior.shape, device=self.device))[0].shape
+        first_image = Images(self.prior.shape, names[:1], NoiseStream.of(self.seed, [0], "operator"))
+        operator = self.measurement.prepare(first_image).operator  # on the CPU, where buffers are in setup
+        expected = operator(torch.zeros(1, *self.prior.shape))[0].shape
         if first["measurement"].shape != expected:
             raise ValueError(
                 f"the measurements have shape {tuple(first['measurement'].shape)}, "
