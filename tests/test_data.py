@@ -24,6 +24,7 @@ from lightning_inv.data import (
     SampleImages,
     StreamSampler,
 )
+from lightning_inv.data.base import First
 from lightning_inv.data.fashion_mnist import read_idx
 from lightning_inv.data.folder import hash_fraction
 from lightning_inv.data.image_files import image_names, image_size, read_image
@@ -188,6 +189,16 @@ def test_splits_are_disjoint_and_complete(tmp_path: Path) -> None:
     assert val
     assert not train & val
     assert train | val == set(names_of(data))
+
+
+@pytest.mark.parametrize(("fraction", "held_out"), [(1e-9, 1), (0.0, 0)])
+def test_one_of_few_images_is_held_out_unless_none_is_wanted(
+    tmp_path: Path, fraction: float, held_out: int
+) -> None:
+    for i in range(3):
+        write(tmp_path / f"{i}.png")
+    data = ImageFolder(str(tmp_path), 4, 1, val_fraction=fraction)
+    assert (len(data.dataset("val")), len(data.dataset("train"))) == (held_out, 3 - held_out)
 
 
 def test_images_that_are_added_move_no_other_to_another_split(tmp_path: Path) -> None:
@@ -494,6 +505,18 @@ def test_validation_meets_every_image_once_over_all_ranks() -> None:
         for batch in attached(Digits(), global_rank=rank, world_size=3).val_dataloader()
     ]
     assert sorted(itertools.chain(*shares)) == list(range(179))
+
+
+def test_validation_leaves_out_no_rank() -> None:
+    """Ranks wait for each other after it."""
+    data = Digits()
+    data.dataset = lambda split: First(Digits().dataset(split), 2)
+    shares = [
+        batch["index"].tolist()
+        for rank in range(5)
+        for batch in attached(data, global_rank=rank, world_size=5).val_dataloader()
+    ]
+    assert shares == [[0], [1], [0], [1], [0]]
 
 
 def flipped(seed: int = 0, **state: Any) -> torch.Tensor:

@@ -87,6 +87,18 @@ class Terminator(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+class Abort(Callback):
+    """Stops this process as a power cut does: nobody has a chance to save."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            trainer.callbacks.clear()
+            raise KeyError
+
+
 def words(folder: Path, *more: str) -> list[str]:
     """The arguments of a short training into ``folder``."""
     config = folder.parent / "config.yaml"
@@ -181,6 +193,30 @@ def test_a_training_that_is_terminated_ends_with_143_and_goes_on(straight: Path,
     assert checkpoint(tmp_path / "run")["global_step"] == 3
     train(words(tmp_path / "run", "--ckpt_path", "last"))
     assert_same_training(tmp_path / "run", straight)
+
+
+class Worse(Callback):
+    """Logs what is worse at every validation than at the one before."""
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        pl_module.log("worse", float(trainer.global_step))
+
+
+def test_the_last_checkpoint_is_the_last_though_the_best_is_an_old_one(tmp_path: Path) -> None:
+    worse = ["--trainer.callbacks", f"{__name__}.Worse", "--checkpoint.monitor", "worse"]
+    train(words(tmp_path / "run", *worse))
+    steps = {name: checkpoint(tmp_path / "run", name)["global_step"] for name in ("best", "last")}
+    assert steps == {"best": 2, "last": 6}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_last_checkpoint_is_renewed_without_a_validation(tmp_path: Path, accumulate: int) -> None:
+    few = ["--trainer.val_check_interval", "100", "--checkpoint.last_every", "2"]
+    stop = ["--trainer.callbacks", f"{__name__}.Abort", "--trainer.callbacks.steps", "5"]
+    many = ["--trainer.accumulate_grad_batches", str(accumulate)]
+    with pytest.raises(KeyError):
+        train(words(tmp_path / "run", *few, *stop, *many))
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
 
 
 def test_a_folder_that_holds_a_run_is_refused(straight: Path, capsys: pytest.CaptureFixture) -> None:
