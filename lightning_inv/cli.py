@@ -211,14 +211,12 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
 
 
 def infer(args: list[str] | None = None) -> dict[str, Any]:
-    """Restores images and returns the summary of the run; without ``--config``, inpaints the sample images.
+    """Restores images and returns the summary of the run; without arguments, inpaints the sample images.
 
     Args:
         args: The arguments; None for those of the process.
     """
     words = sys.argv[1:] if args is None else args
-    if not split_words(words)[0]:
-        words = ["--config", str(CONFIGS / "solvers" / "inpainting.yaml"), *words]
     cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
     trainer, data, model = cli.trainer, cli.datamodule, cli.model
     with cli.plain_errors():

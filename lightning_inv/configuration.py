@@ -56,8 +56,11 @@ def merge(below: Any, above: Any) -> Any:
 
 
 def same_class(one: str, other: str) -> bool:
-    """Whether two class paths, short or long, name the same class."""
-    return one.rsplit(".", 1)[-1] == other.rsplit(".", 1)[-1]
+    """Whether two class paths, short or long, name the same class; a short one is of ours or of Lightning."""
+    tops = {path.partition(".")[0] if "." in path else "" for path in (one, other)}
+    return one.rsplit(".", 1)[-1] == other.rsplit(".", 1)[-1] and (
+        len(tops) == 1 or tops <= {"", "lightning_inv", "lightning", "torch"}
+    )
 
 
 def split_words(words: list[str]) -> tuple[list[str], list[str]]:

@@ -97,9 +97,9 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    shipped = ASSETS / f"{path.name}.safetensors"
-    if not path.suffix and not path.exists() and shipped.is_file():
-        path = shipped
+    if len(path.parts) == 1 and not path.suffix and not path.is_file():  # a bare name, not a path
+        shipped = ASSETS / f"{path}.safetensors"
+        path = shipped if shipped.is_file() else path
     if not path.is_file():
         raise FileNotFoundError(f"no prior at {path}; train one with train.py, or give the path of one.")
     try:

@@ -95,14 +95,17 @@ class LinearSchedule(Schedule):
 
     Args:
         T: The last time.
-        beta_min: The first beta.
-        beta_max: The last beta.
+        beta_min: The first beta; 0.1 / T if None, which is that of the paper for T = 1000.
+        beta_max: The last beta; 20 / T if None, at most 0.999.
     """
 
-    def __init__(self, T: int = 1000, beta_min: float = 1e-4, beta_max: float = 0.02) -> None:
+    def __init__(self, T: int = 1000, beta_min: float | None = None, beta_max: float | None = None) -> None:
+        _check_length(T)
+        beta_min = min(0.1 / T, 0.999) if beta_min is None else beta_min
+        beta_max = max(min(20 / T, 0.999), beta_min) if beta_max is None else beta_max
         if not 0 < beta_min <= beta_max < 1:
             raise ValueError(f"betas must obey 0 < beta_min <= beta_max < 1, got {beta_min} and {beta_max}.")
-        super().__init__(torch.linspace(beta_min, beta_max, _check_length(T), dtype=torch.double))
+        super().__init__(torch.linspace(beta_min, beta_max, T, dtype=torch.double))
 
 
 class CosineSchedule(Schedule):

@@ -6,7 +6,7 @@ import pytest
 from fakes import write_idx, write_pictures
 
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
-from lightning_inv.configuration import read_config
+from lightning_inv.configuration import read_config, same_class
 from lightning_inv.modules import Restoration
 
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
@@ -81,6 +81,22 @@ def test_problem_is_solved(name: str, data: Path, tmp_path: Path) -> None:
     assert summary["images"] == 2
 
 
+@pytest.mark.parametrize("name", [name for name in names("problems") if name != "unconditional"])
+def test_presets_explain_what_was_seen(name: str, tmp_path: Path) -> None:
+    """The residual of the true image is sigma; a solver that ignored y would be many times off."""
+    summary = infer(
+        [
+            f"--config={CONFIGS / 'problems' / name}.yaml",
+            f"--folder={tmp_path}",
+            "--data=SampleImages",
+            "--data.limit=1",
+            *QUIET,
+        ]
+    )
+    for solver, measures in summary["solvers"].items():
+        assert measures["consistency"]["mean"] < 1.5, solver
+
+
 @pytest.mark.parametrize("name", names("solvers"))
 def test_solver_solves(name: str, tmp_path: Path) -> None:
     path = CONFIGS / "solvers" / f"{name}.yaml"
@@ -102,8 +118,15 @@ def settings(*words: str) -> dict:
 DEFAULTS = solvers_of(CONFIGS / "infer.yaml")
 
 
-@pytest.mark.parametrize("new", ["DDRM", "REDDiff", "PlugAndPlay", "PseudoInverse"])
-@pytest.mark.parametrize("old", DEFAULTS)
+SWITCHES = [
+    (old, new)
+    for old, entry in DEFAULTS.items()
+    for new in ("DDRM", "REDDiff", "PlugAndPlay", "PseudoInverse")
+    if entry["class_path"] != new
+]
+
+
+@pytest.mark.parametrize(("old", "new"), SWITCHES)
 def test_switching_a_class_takes_its_defaults(old: str, new: str) -> None:
     from lightning_inv import solvers as known
 
@@ -137,6 +160,27 @@ def test_a_class_inside_a_class_begins_anew() -> None:
         "--model.measurement.operator.mask=RandomMask",
     )
     assert cli.model.measurement.operator.mask.keep == 0.5
+
+
+def test_a_file_that_names_no_solvers_leaves_those_of_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("model: {samples: 2}\n")
+    assert settings(f"--config={tmp_path / 'more.yaml'}") == settings()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("DDRM", "lightning_inv.solvers.ddrm.DDRM", True),
+        ("lightning_inv.solvers.DDRM", "lightning_inv.solvers.ddrm.DDRM", True),
+        ("torch.optim.AdamW", "AdamW", True),
+        ("mine.DDRM", "mine.DDRM", True),
+        ("mine.DDRM", "DDRM", False),
+        ("mine.DDRM", "lightning_inv.solvers.DDRM", False),
+        ("DDRM", "REDDiff", False),
+    ],
+)
+def test_class_paths_are_compared_by_package_and_name(one: str, other: str, same: bool) -> None:
+    assert same_class(one, other) == same_class(other, one) == same
 
 
 def test_same_class_keeps_its_arguments() -> None:

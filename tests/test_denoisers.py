@@ -96,6 +96,13 @@ def test_learned_variance_is_left_aside() -> None:
     assert denoiser(torch.ones(1, *SHAPE), torch.tensor(5)).eps.shape == (1, *SHAPE)
 
 
+def test_too_few_channels_are_refused() -> None:
+    """They would broadcast."""
+    denoiser = EpsilonDenoiser(TinyNetwork(1), (3, 8, 8))
+    with pytest.raises(ValueError, match="at least 3 channels, those of an image, got 1"):
+        denoiser(torch.zeros(2, 1, 8, 8), torch.tensor(5))
+
+
 def test_loss_of_a_blind_network_is_the_variance_of_the_noise() -> None:
     denoiser, eps = EpsilonDenoiser(ZeroNetwork(), SHAPE), torch.randn(3, *SHAPE)
     loss = denoiser.loss(torch.zeros(3, *SHAPE), torch.tensor([1, 2, 3]), eps)

@@ -193,6 +193,14 @@ def test_a_forged_file_without_changes_is_loaded(tmp_path: Path) -> None:
     assert load_prior(forged(tmp_path / "a.safetensors")).shape == (1, 8, 8)
 
 
+def test_the_name_of_a_shipped_prior_is_a_name_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fashion_mnist").mkdir()  # somebody's data
+    assert load_prior("fashion_mnist").shape == (1, 32, 32)
+    with pytest.raises(FileNotFoundError, match="no prior at run/fashion_mnist"):
+        load_prior("run/fashion_mnist")
+
+
 @pytest.mark.parametrize("read", [load_prior, read_provenance])
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "nowhere", "."])
 def test_a_file_that_is_not_there_is_named(tmp_path: Path, name: str, read: Callable[[Path], Any]) -> None:

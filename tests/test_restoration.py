@@ -184,12 +184,14 @@ def test_killed_run_goes_on(prior: Path, straight: Path, tmp_path: Path) -> None
     done = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
     assert 2 <= len(done) < 5
     (tmp_path / "ddrm" / ".digit0009.png.1.part").write_bytes(b"half")
+    (tmp_path / "runs" / "of another process").mkdir(parents=True)
+    (tmp_path / "runs" / "of another process" / ".last.ckpt.1.part").write_bytes(b"half")
 
     more = ("--data.batch_size=2", "--model.solvers.reddiff.steps=300")
     infer(arguments(prior, tmp_path, *more))
     infer(arguments(prior, straight_slow, *more))
     assert all(path.stat().st_mtime_ns == time for path, time in done.items())
-    assert not list(tmp_path.rglob("*.part"))
+    assert [part.name for part in tmp_path.rglob("*.part")] == [".last.ckpt.1.part"]
     assert_same(tmp_path, straight_slow)
 
 

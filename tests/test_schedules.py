@@ -23,6 +23,11 @@ def test_linear_schedule_has_the_published_values(index: int, expected: float) -
     assert alpha_t**2 == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("T", [20, 30, 100, 1000, 4000])
+def test_linear_schedule_of_any_length_ends_in_noise(T: int) -> None:
+    assert LinearSchedule(T).alpha[-1] < 0.01
+
+
 def test_cosine_schedule_is_the_formula() -> None:
     T, t = 1000, torch.arange(1, 900)
     alpha_bar = torch.cos((t / T + 0.008) / 1.008 * torch.pi / 2) ** 2

@@ -304,6 +304,17 @@ def test_solver_yields_as_many_images_as_it_says(solver: Solver, prior: Gaussian
     assert len(list(solver.iterates(problem))) == solver.length
 
 
+class Picky(DDRM):
+    """Needs an operator of a kind that nobody has words for."""
+
+    requires = HighDynamicRange
+
+
+def test_any_kind_of_operator_may_be_required(prior: GaussianDenoiser) -> None:
+    with pytest.raises(TypeError, match="Picky needs HighDynamicRange, got Identity"):
+        Picky().check(prior, Measurement(Identity(), 0.1))
+
+
 def test_plug_and_play_finish_draws_from_the_prior(prior: GaussianDenoiser) -> None:
     """Noised to t = T and denoised, nothing is left of the descent."""
     x = solve(PlugAndPlay(steps=1, finish=1000), prior, Identity(), 0.1, 5.0)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ class Manifest:
         if differ and overwrite:
             self._clear(held)
             done = set()
-        for part in self.folder.rglob(".*.part"):  # left behind by a process that was killed
+        own = (folder.rglob(".*.part") for folder in self._folders(settings))
+        for part in chain(self.folder.glob(".*.part"), *own):  # left behind by a process that was killed
             part.unlink()
         write_json(self.path, settings)
         return done
@@ -79,11 +81,15 @@ class Manifest:
         """The settings that the folder was made with; empty if they are not known."""
         return self._load(self.path) if self.path.exists() else {}
 
+    def _folders(self, settings: dict[str, Any]) -> list[Path]:
+        """The folders that a run of these settings writes to."""
+        solvers = [name + end for name in settings.get("solvers", {}) for end in ("", "_std", "_samples")]
+        return [self.folder / name for name in ("records", *PICTURES, *solvers)]
+
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
-        solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
-        for name in ("records", *PICTURES, *solvers):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for folder in self._folders(held):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def add(self, index: int, record: dict[str, Any]) -> None:
         """Says that the image ``index`` is done."""

@@ -24,7 +24,8 @@ class EpsilonDenoiser(Denoiser):
         schedule: The noise schedule; the linear one if None.
 
     Raises:
-        ValueError: ``shape`` is not three positive numbers.
+        ValueError: ``shape`` is not three positive numbers; when called, the network returns fewer channels
+            than an image has.
     """
 
     def __init__(self, network: Network, shape: Sequence[int], schedule: Schedule | None = None) -> None:
@@ -38,6 +39,11 @@ class EpsilonDenoiser(Denoiser):
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
         times = (t.to(x_t.device) - 1).expand(len(x_t))
         output = self.network(x_t, times, label)
+        if output.shape[1] < self.shape[0]:
+            raise ValueError(
+                f"the network must return at least {self.shape[0]} channels, those of an image, "
+                f"got {output.shape[1]}."
+            )
         return self.from_eps(output[:, : self.shape[0]].to(x_t.dtype), x_t, t)
 
     def loss(self, x: Tensor, t: Tensor, eps: Tensor, label: Tensor | None = None) -> Tensor:

@@ -93,7 +93,8 @@ class Solver(abc.ABC):
         operator = measurement.operator if measurement else None
         if self.requires is not None and not isinstance(operator, self.requires):
             got = "none" if operator is None else type(operator).__name__
-            raise TypeError(f"{type(self).__name__} needs {REASONS[self.requires]}, got {got}.")
+            needed = REASONS.get(self.requires, self.requires.__name__)
+            raise TypeError(f"{type(self).__name__} needs {needed}, got {got}.")
         if not 1 <= self.steps <= prior.schedule.T:
             raise ValueError(
                 f"{type(self).__name__}.steps must be in [1, {prior.schedule.T}], the times of the prior, "
@@ -170,9 +171,11 @@ class Descent(Solver):
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         mu = self.start(problem).detach().clone().requires_grad_()
         optimizer = self.optimizer(mu)
+        scale = 2.0 ** (mu[0].numel() - 1).bit_length()  # keeps gradients of means within 16 bits
         for i, t in enumerate(self.times(problem.prior).to(problem.rng.device)):
             with torch.enable_grad():
-                (mu.grad,) = torch.autograd.grad(self.loss(problem, mu, t, i), mu)
+                (gradient,) = torch.autograd.grad(scale * self.loss(problem, mu, t, i), mu)
+            mu.grad = gradient / scale
             optimizer.step()
             yield mu.detach()
 
