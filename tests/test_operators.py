@@ -7,6 +7,7 @@ from conftest import SHAPE, images
 from torch import Tensor
 
 from lightning_inv.linalg import inner
+from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import (
     BlockAverage,
     BoxMask,
@@ -14,6 +15,7 @@ from lightning_inv.operators import (
     Grayscale,
     HighDynamicRange,
     Identity,
+    Images,
     Inpainting,
     LinearOperator,
     Operator,
@@ -159,6 +161,16 @@ def test_block_average_averages_blocks() -> None:
 def test_grayscale_is_the_mean_of_the_channels() -> None:
     x = torch.randn(B, *SHAPE)
     torch.testing.assert_close(Grayscale()(x), x.mean(1, keepdim=True))
+
+
+def test_blur_of_columns_and_of_rows_are_kept_apart() -> None:
+    vertical, horizontal = GaussianKernel(5, 0.6), GaussianKernel(3, 2.0)
+    x = torch.randn(2, 3, 9, 6)
+    A = SeparableBlur(vertical, horizontal).prepare(
+        Images((3, 9, 6), ["a", "b"], NoiseStream.of(0, [0, 1], "t"))
+    )
+    taps = torch.outer(vertical.taps(), horizontal.taps()).float().expand(3, 1, 5, 3)
+    torch.testing.assert_close(A(x), F.conv2d(x, taps, padding=(2, 1), groups=3), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [GaussianKernel(5, 0.8), UniformKernel(3)], ids=repr)

@@ -21,10 +21,10 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.data import Digits
 from lightning_inv.denoisers import EpsilonDenoiser
 from lightning_inv.modules import Restoration, Restored
-from lightning_inv.networks import TinyNetwork, UNet
+from lightning_inv.networks import TinyNetwork, ZeroNetwork
 from lightning_inv.operators import Inpainting
 from lightning_inv.priors import save_prior
-from lightning_inv.solvers import DDRM, REDDiff
+from lightning_inv.solvers import DDRM, REDDiff, Unconditional
 
 ROOT = Path(__file__).parents[1]
 SOLVERS = {"reddiff": 10, "ddrm": 5, "plug_and_play": 10}
@@ -206,7 +206,12 @@ def test_samples_give_mean_and_deviation(prior: Path, tmp_path: Path) -> None:
         assert len(drawn) == 3
         assert (drawn[0] != drawn[1]).any()
     std = pixels(tmp_path, "ddrm_std").double()
-    assert mean.shape == std.shape == (2, 64)
+    for b, drawn in enumerate(samples):
+        inside = ((drawn > 0) & (drawn < 255)).all(0)  # clipped to black or white only when written
+        assert inside.any()
+        assert ((mean[b] - drawn.mean(0))[inside].abs() <= 1).all()
+        expected = (2 * drawn.std(0)).clamp(max=255)  # black is 0, white is half of the range of images
+        assert ((std[b] - expected)[inside].abs() <= 3).all()
     for row in rows(tmp_path):
         assert row["psnr"] != row["psnr_of_mean"]
 
@@ -387,11 +392,33 @@ def test_random_mask_is_refused_for_measured_images(
     assert "would be drawn at random, but the images were measured already" in capsys.readouterr().err
 
 
-def test_prior_with_classes_is_told_them(tmp_path: Path) -> None:
-    network = UNet(8, model_channels=8, channel_mult=(1,), num_res_blocks=1, norm_groups=8, num_classes=10)
-    save_prior(tmp_path / "prior.safetensors", EpsilonDenoiser(network, (1, 8, 8)), {})
-    infer(arguments(tmp_path / "prior.safetensors", tmp_path / "out", "--data.limit=1"))
-    assert len(rows(tmp_path / "out")) == len(SOLVERS)
+class Shift(ZeroNetwork):
+    """Sees the same noise in every image of a class."""
+
+    num_classes = 10
+
+    def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
+        return super().forward(x, t) + label[:, None, None, None] / 10
+
+
+def test_prior_with_classes_is_told_those_of_the_data_or_the_one_given() -> None:
+    classes = {}
+    for label in (None, 0, 7):
+        model = Restoration(
+            EpsilonDenoiser(Shift(), (1, 8, 8)), {"samples": Unconditional(steps=2)}, label=label
+        )
+        batch = default_collate(
+            [{"index": 0, "name": "a", "label": 7}, {"index": 0, "name": "b", "label": 0}]
+        )
+        classes[label] = model.predict_step(batch, 0).solutions["samples"].samples[0]
+    assert (classes[7][0] != classes[0][0]).all()
+    assert torch.equal(classes[None], torch.stack([classes[7][0], classes[0][0]]))
+
+
+def test_the_progress_bar_counts_images(prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = arguments(prior, tmp_path, "--data.batch_size=2", "--data.limit=3")
+    infer([word for word in words if "progress" not in word])
+    assert "3/3" in capsys.readouterr().out
 
 
 def test_precision_that_solvers_cannot_use_is_refused(

@@ -127,6 +127,7 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
         "solvers": {name: describe(solver) for name, solver in module.solvers.items()},
         "samples": module.samples,
         "seed": module.seed,
+        "label": module.label,
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
         "precision": precision,
     }

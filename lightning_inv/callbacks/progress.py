@@ -1,10 +1,13 @@
 """The progress bar."""
 
 import time
+from typing import Any
 
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+
+from lightning_inv.modules import Restored
 
 
 class StepProgressBar(TQDMProgressBar):
@@ -17,12 +20,24 @@ class StepProgressBar(TQDMProgressBar):
     def __init__(self, interval: float = 0.5) -> None:
         super().__init__()
         self.interval, self._shown = interval, 0.0
+        self._todo = self._done = 0
         self._steps: Tqdm | None = None
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_predict_start(trainer, pl_module)
-        bar = self.predict_progress_bar  # counts batches; shown in images
-        bar.unit, bar.unit_scale = "image", trainer.datamodule.batch_size * trainer.world_size
+        self.predict_progress_bar.unit = "image"
+        self._todo, self._done = len(trainer.datamodule.todo()), 0
+
+    def on_predict_batch_start(self, trainer: Trainer, *args: Any) -> None:
+        super().on_predict_batch_start(trainer, *args)
+        self.predict_progress_bar.total = self._todo  # images, not batches
+
+    def on_predict_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Restored, *args: Any
+    ) -> None:
+        self._done += len(outputs.names) * trainer.world_size  # the other ranks are about as fast
+        self.predict_progress_bar.n = min(self._done, self._todo)
+        self.predict_progress_bar.refresh()
 
     def step(self, name: str, step: int, steps: int) -> None:
         """Shows that ``name`` has done ``step`` of ``steps``.

@@ -135,10 +135,13 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         share = whole[trainer.global_rank :: trainer.world_size]
         return self._loader(Subset(images, [i % len(images) for i in share]))
 
+    def todo(self) -> list[int]:
+        """The images of ``selected`` that ``infer.py`` has yet to restore."""
+        return [i for i in range(len(self.selected())) if i not in self.finished]
+
     def predict_dataloader(self) -> DataLoader:
-        images, trainer = self.selected(), self.trainer
-        todo = [i for i in range(len(images)) if i not in self.finished]
-        return self._loader(Subset(images, todo[trainer.global_rank :: trainer.world_size]))
+        share = self.todo()[self.trainer.global_rank :: self.trainer.world_size]
+        return self._loader(Subset(self.selected(), share))
 
     def _loader(self, images: Dataset, **settings: Any) -> DataLoader:
         return DataLoader(

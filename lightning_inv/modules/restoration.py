@@ -82,6 +82,7 @@ class Restoration(LightningModule):
         measurement: How images are measured; None for solvers that look at no measurement.
         samples: Results drawn for each image.
         seed: The random numbers of every image follow from it and the image's index.
+        label: The class that a prior of classes is told for every image; None for those of the data.
         packages: Packages, besides ``lightning_inv``, whose classes the prior's file may name.
 
     Raises:
@@ -97,6 +98,7 @@ class Restoration(LightningModule):
         measurement: Measurement | None = None,
         samples: int = 1,
         seed: int = 0,
+        label: int | None = None,
         packages: Sequence[str] = (),
     ) -> None:
         super().__init__()
@@ -109,6 +111,9 @@ class Restoration(LightningModule):
             prior = load_prior(prior, packages)
         self.prior = prior.eval().requires_grad_(False)
         self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
+        self.label, classes = label, self.prior.num_classes
+        if label is not None and not 0 <= label < (classes or 0):
+            raise ValueError(f"model.label must be a class of the prior, which has {classes}, got {label}.")
         if measurement is not None:
             measurement.check(self.prior.shape)
         for solver in solvers.values():
@@ -137,8 +142,8 @@ class Restoration(LightningModule):
                 f"the images have shape {tuple(first['image'].shape)} (C, H, W), "
                 f"but the prior was trained on {tuple(self.prior.shape)}."
             )
-        if self.prior.num_classes is not None and "label" not in first:
-            raise ValueError("the prior must be told classes, but the data have no labels.")
+        if self.prior.num_classes is not None and self.label is None and "label" not in first:
+            raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")
         if self.measurement is not None:
             self._check_measurement(first, names)
         elif "measurement" in first:
@@ -189,8 +194,7 @@ class Restoration(LightningModule):
             y = measurement.observe(truth, self._rng(indices, "measurement"))
         elif y is not None:
             y = y * measurement.operator.observed(y)
-        label = batch["label"] if self.prior.num_classes is not None else None
-        problem = Problem(y, measurement, prior, self._rng(indices, "solver"), label)
+        problem = Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
         solutions = {name: self._solve(name, problem, indices) for name in self.solvers}
         return Restored(indices, names, truth, y, measurement, solutions)
 
@@ -205,6 +209,12 @@ class Restoration(LightningModule):
             samples.append(x.clone())
         calls = (problem.prior.evaluations - calls) // self.samples
         return Solution(torch.stack(samples), calls, (self._now() - began) / len(indices))
+
+    def _labels(self, batch: dict[str, Any]) -> Tensor | None:
+        """The classes that the prior is told, shape ``(B,)``."""
+        if self.prior.num_classes is None:
+            return None
+        return batch["label"] if self.label is None else torch.full_like(batch["index"], self.label)
 
     def _prepare(self, indices: Sequence[int], names: Sequence[str]) -> Measurement:
         return self.measurement.prepare(Images(self.prior.shape, names, self._rng(indices, "operator")))
