@@ -417,7 +417,7 @@ def test_prior_with_classes_is_told_those_of_the_data_or_the_one_given() -> None
 
 def test_the_progress_bar_counts_images(prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     words = arguments(prior, tmp_path, "--data.batch_size=2", "--data.limit=3")
-    infer([word for word in words if "progress" not in word])
+    infer([word for word in words if "enable_progress" not in word])
     assert "3/3" in capsys.readouterr().out
 
 
