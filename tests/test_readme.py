@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes import write_idx, write_pictures
 
@@ -11,6 +12,7 @@ from lightning_inv.cli import infer, train
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 QUICK_TRAIN = [
     "--trainer.max_steps=1",
     "--trainer.val_check_interval=1",
@@ -24,13 +26,13 @@ QUICK_INFER = ["--data.limit=2"]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
-def commands(script: str) -> list[list[str]]:
+def commands(script: str, page: str = README) -> list[list[str]]:
     """The words after the script's name of every command that calls it, in order."""
-    lines = "\n".join(blocks("bash")).replace("\\\n", " ").splitlines()
+    lines = "\n".join(blocks("bash", page)).replace("\\\n", " ").splitlines()
     words = [shlex.split(line, comments=True) for line in lines]
     return [line[line.index(script) + 1 :] for line in words if script in line]
 
@@ -76,6 +78,18 @@ def test_python_block_runs() -> None:
     names: dict = {}
     exec(code, names)  # the README's own example
     assert names["restored"].shape == (4, 1, 32, 32)
+
+
+def test_what_is_written_to_extend_the_package_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(here)
+    for code in blocks("python", EXTENDING):
+        (here / code.split()[1]).write_text(code)  # the first line names the file
+    np.save(here / "volume.npy", np.random.default_rng(0).uniform(-1, 1, (40, 8, 8)))
+    for words in commands("train.py", EXTENDING):
+        train([*words, *QUIET, *QUICK_TRAIN, "--folder=extended"])
+    for words in commands("infer.py", EXTENDING):
+        quick = [f"--model.solvers.{name}.steps=2" for name in ("ddrm", "reddiff", "plug_and_play")]
+        assert "mine" in infer([*words, *QUIET, *QUICK_INFER, *quick])["solvers"]
 
 
 def test_make_targets_of_the_first_screen_exist() -> None:
