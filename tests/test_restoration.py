@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 from torch.utils.data import default_collate
 
@@ -413,6 +414,13 @@ def test_prior_with_classes_is_told_those_of_the_data_or_the_one_given() -> None
         classes[label] = model.predict_step(batch, 0).solutions["samples"].samples[0]
     assert (classes[7][0] != classes[0][0]).all()
     assert torch.equal(classes[None], torch.stack([classes[7][0], classes[0][0]]))
+
+
+def test_tensorboard_is_told_the_grids(prior: Path, tmp_path: Path) -> None:
+    words = [word for word in arguments(prior, tmp_path / "out") if "logger" not in word]
+    infer([*words, "--data.batch_size=3"])
+    events = EventAccumulator(str(tmp_path / "out"), {"images": 0}).Reload()
+    assert [image.step for image in events.Images("restored")] == [0, 3]
 
 
 def test_the_progress_bar_counts_images(prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -16,6 +16,7 @@ from helpers import refusal, tiny_prior
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
 from lightning_inv.callbacks import AtomicCheckpointIO, PriorFile
@@ -312,6 +313,18 @@ def test_without_a_validation_the_prior_is_the_last(tmp_path: Path) -> None:
 def test_samples_are_drawn_after_a_validation(tmp_path: Path) -> None:
     train(words(tmp_path / "run", "--samples.count", "3", "--samples.steps", "2", "--trainer.max_steps", "2"))
     assert (tmp_path / "run" / "samples.png").is_file()
+
+
+def test_tensorboard_is_told_what_there_is_to_see(tmp_path: Path) -> None:
+    config = tmp_path / "logged.yaml"
+    config.write_text(CONFIG.replace("  logger: false\n", "").replace("count: 0", "count: 3, steps: 2"))
+    flags = ["--trainer.log_every_n_steps=1", "--trainer.max_steps=2"]
+    train(["--config", str(config), "--folder", str(tmp_path / "run"), *flags])
+    events = EventAccumulator(str(tmp_path / "run")).Reload()
+    seen = set(events.Tags()["scalars"])
+    assert {"train/loss", "val/loss", "val_by_time/0251", "val_by_time/0751", "images/s"} <= seen
+    assert any(tag.startswith("lr-") for tag in seen)
+    assert events.Tags()["images"] == ["samples"]
 
 
 # The running mean
