@@ -1,10 +1,18 @@
 """Small problems whose answers are known."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from restorations import arguments
+from trainings import words
 
+from lightning_inv.cli import infer, train
+from lightning_inv.denoisers import EpsilonDenoiser
+from lightning_inv.networks import TinyNetwork
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import Images
+from lightning_inv.priors import save_prior
 
 SHAPE = (3, 8, 8)
 
@@ -12,6 +20,31 @@ SHAPE = (3, 8, 8)
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training of six steps without an interruption, four steps a pass."""
+    folder = tmp_path_factory.mktemp("straight") / "run"
+    train(words(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained prior of 8 x 8 grey images."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("prior") / "prior.safetensors"
+    save_prior(path, EpsilonDenoiser(TinyNetwork(), (1, 8, 8)), {})
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a restoration without an interruption."""
+    folder = tmp_path_factory.mktemp("finished")
+    infer(arguments(prior, folder, "--data.batch_size=5"))
+    return folder
 
 
 def images(count: int, first: int = 0) -> Images:

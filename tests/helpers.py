@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lightning_inv.data import ImageDataModule
 from lightning_inv.denoisers import EpsilonDenoiser
 from lightning_inv.networks import TinyNetwork
 from lightning_inv.schedules import Schedule
@@ -24,3 +25,8 @@ def refusal(script: Callable[[list[str]], Any], words: Sequence[str], capsys: py
     assert caught.value.code == 2, said
     assert "Traceback" not in said
     return said
+
+
+def names_of(data: ImageDataModule, split: str = "all") -> list[str]:
+    """The names of the images of a split."""
+    return list(data.dataset(split).names)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import tiny_prior
-from test_training import CONFIG
+from trainings import CONFIG
 
 from lightning_inv.cli import infer
 from lightning_inv.priors import load_prior, save_prior

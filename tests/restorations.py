@@ -1,0 +1,52 @@
+"""Short restorations of digits by the command line."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+ROOT = Path(__file__).parents[1]
+SOLVERS = {"reddiff": 10, "ddrm": 5, "plug_and_play": 10}
+
+
+def arguments(prior: Path, folder: Path, *more: str) -> list[str]:
+    return [
+        f"--model.prior={prior}",
+        f"--folder={folder}",
+        "--data=Digits",
+        "--data.limit=5",
+        "--trainer.accelerator=cpu",
+        "--trainer.logger=false",
+        "--trainer.enable_progress_bar=false",
+        *(f"--model.solvers.{name}.steps={steps}" for name, steps in SOLVERS.items()),
+        *more,
+    ]
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def comparable(folder: Path) -> list[dict[str, str]]:
+    """The rows without their times."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(folder)]
+
+
+def pixels(folder: Path, solver: str) -> Tensor:
+    files = sorted((folder / solver).glob("*.png"))
+    return torch.stack([torch.tensor(list(Image.open(file).tobytes())) for file in files])
+
+
+def assert_same(one: Path, other: Path) -> None:
+    for a, b in zip(comparable(one), comparable(other), strict=True):
+        for key in a:
+            if key in ("index", "name", "solver"):
+                assert a[key] == b[key]
+            else:
+                assert float(a[key]) == pytest.approx(float(b[key]), abs=1e-4)
+    for solver in SOLVERS:
+        assert (pixels(one, solver) - pixels(other, solver)).abs().max() <= 1  # a rounded grey level

@@ -1,0 +1,85 @@
+"""Files become images in [-1, 1], whatever their format."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pictures import BROKEN, MODES, flat, ramp, write
+from PIL import ExifTags, Image
+
+from lightning_inv.data.image_files import image_size, read_image
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("mode", MODES)
+def test_every_kind_of_png_is_read_to_the_same_range(tmp_path: Path, mode: str, channels: int) -> None:
+    x = read_image(write(tmp_path / "a.png", flat(mode)), channels)
+    torch.testing.assert_close(x, torch.full((channels, 4, 6), -0.6), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "bmp", "tif", "webp", "ppm"])
+def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
+    x = read_image(write(tmp_path / f"a.{suffix}", flat("RGB")), 3)
+    torch.testing.assert_close(x, torch.full((3, 4, 6), -0.6), atol=0.01, rtol=0)
+
+
+def test_a_16_bit_image_keeps_its_order_of_brightness(tmp_path: Path) -> None:
+    values = np.array([[0, 255, 256, 257 * 128, 65535]], dtype=np.uint16)
+    x = read_image(write(tmp_path / "a.png", Image.fromarray(values)), 1)
+    expected = torch.tensor([0, 1, 1, 128, 255]) / 127.5 - 1
+    torch.testing.assert_close(x[0, 0], expected)
+
+
+@pytest.mark.parametrize("picture", ["F", "I"])
+def test_pixels_of_no_known_range_are_refused(tmp_path: Path, picture: str) -> None:
+    path = write(tmp_path / "a.tif", Image.new(picture, (4, 4), 70000))
+    with pytest.raises(ValueError, match=r"a\.tif cannot be read as an image"):
+        read_image(path, 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_turned_upright(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = write(tmp_path / "a.png", ramp(3, 5), exif=exif)
+    stored = np.arange(15).reshape(3, 5)
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.T,
+        6: np.rot90(stored, -1),
+        7: stored.T[::-1, ::-1],
+        8: np.rot90(stored, 1),
+    }[orientation]
+    x = read_image(path, 1)
+    np.testing.assert_allclose(x[0].numpy(), upright / 127.5 - 1, atol=1e-6)
+    assert image_size(path) == tuple(x.shape[1:])
+
+
+def test_the_middle_of_a_wide_image_is_kept(tmp_path: Path) -> None:
+    columns = np.zeros((4, 12), dtype=np.uint8)
+    columns[:, 4:8] = 255
+    x = read_image(write(tmp_path / "a.png", Image.fromarray(columns)), 1, (4, 4))
+    torch.testing.assert_close(x, torch.ones(1, 4, 4))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (4, 12), (16, 6)])
+@pytest.mark.parametrize("stored", [(10, 10), (5, 20), (30, 7)])
+def test_images_are_cut_to_the_size_asked_for(tmp_path: Path, size: tuple, stored: tuple) -> None:
+    x = read_image(write(tmp_path / "a.png", flat("RGB", stored)), 3, size)
+    torch.testing.assert_close(x, torch.full((3, *size), -0.6), atol=1e-6, rtol=0)
+
+
+def test_colours_become_luma_in_grey(tmp_path: Path) -> None:
+    x = read_image(write(tmp_path / "a.png", Image.new("RGB", (2, 2), (0, 255, 0))), 1)
+    torch.testing.assert_close(x, torch.full((1, 2, 2), 2 * 0.587 - 1), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
+    with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image"):
+        read_image(damage(tmp_path / "broken.png"), 1)

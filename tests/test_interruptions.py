@@ -1,0 +1,119 @@
+"""An interruption of a training changes nothing."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import refusal
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from trainings import assert_same_training, checkpoint, words
+
+from lightning_inv.cli import train
+from lightning_inv.modules import PriorTraining
+
+
+class Terminator(Callback):
+    """Asks this process to end, as a cluster does, once so many steps are done."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Abort(Callback):
+    """Stops this process as a power cut does: nobody has a chance to save."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            trainer.callbacks.clear()
+            raise KeyError
+
+
+def test_the_same_training_twice_gives_the_same_weights(straight: Path, tmp_path: Path) -> None:
+    train(words(tmp_path / "run"))
+    assert_same_training(tmp_path / "run", straight)
+
+
+def test_another_seed_gives_other_weights(straight: Path, tmp_path: Path) -> None:
+    train(words(tmp_path / "run", "--seed_everything", "1"))
+    with pytest.raises(AssertionError):
+        assert_same_training(tmp_path / "run", straight)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4])
+def test_a_training_that_goes_on_equals_the_straight_one(straight: Path, tmp_path: Path, steps: int) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", str(steps)))
+    train(words(tmp_path / "run", "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", straight)
+
+
+def test_a_training_with_accumulation_that_goes_on_equals_the_straight_one(tmp_path: Path) -> None:
+    accumulate = ["--trainer.accumulate_grad_batches", "2"]
+    train(words(tmp_path / "straight", *accumulate))
+    train(words(tmp_path / "run", *accumulate, "--trainer.max_steps", "3"))
+    train(words(tmp_path / "run", *accumulate, "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", tmp_path / "straight")
+
+
+def test_accumulation_that_does_not_divide_a_pass_goes_on(tmp_path: Path) -> None:
+    accumulate = ["--trainer.accumulate_grad_batches", "3", "--trainer.max_epochs", "9"]
+    assert train(words(tmp_path / "run", *accumulate)).trainer.global_step == 6
+
+
+def test_a_training_that_is_terminated_ends_with_143_and_goes_on(straight: Path, tmp_path: Path) -> None:
+    kill = ["--trainer.callbacks", f"{__name__}.Terminator", "--trainer.callbacks.steps", "3"]
+    with pytest.raises(SystemExit) as caught:
+        train(words(tmp_path / "run", *kill))
+    assert caught.value.code == 143
+    assert checkpoint(tmp_path / "run")["global_step"] == 3
+    train(words(tmp_path / "run", "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", straight)
+
+
+class Worse(Callback):
+    """Logs what is worse at every validation than at the one before."""
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        pl_module.log("worse", float(trainer.global_step))
+
+
+def test_the_last_checkpoint_is_the_last_though_the_best_is_an_old_one(tmp_path: Path) -> None:
+    worse = ["--trainer.callbacks", f"{__name__}.Worse", "--checkpoint.monitor", "worse"]
+    train(words(tmp_path / "run", *worse))
+    steps = {name: checkpoint(tmp_path / "run", name)["global_step"] for name in ("best", "last")}
+    assert steps == {"best": 2, "last": 6}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_last_checkpoint_is_renewed_without_a_validation(tmp_path: Path, accumulate: int) -> None:
+    few = ["--trainer.val_check_interval", "100", "--checkpoint.last_every", "2"]
+    stop = ["--trainer.callbacks", f"{__name__}.Abort", "--trainer.callbacks.steps", "5"]
+    many = ["--trainer.accumulate_grad_batches", str(accumulate)]
+    with pytest.raises(KeyError):
+        train(words(tmp_path / "run", *few, *stop, *many))
+    assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_a_folder_that_holds_a_run_is_refused(straight: Path, capsys: pytest.CaptureFixture) -> None:
+    before = {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.is_file()}
+    said = refusal(train, words(straight), capsys)
+    assert f"{straight} already holds a run; give --folder another name, or --ckpt_path last" in said
+    assert "did you mean" not in said
+    assert before == {path: path.stat().st_mtime_ns for path in straight.rglob("*") if path.is_file()}
+
+
+def test_a_training_that_was_refused_leaves_its_folder_free(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    refusal(train, words(tmp_path / "run", "--data.batch_size", "5000"), capsys)
+    train(words(tmp_path / "run", "--trainer.max_steps", "1"))
+    assert checkpoint(tmp_path / "run")["global_step"] == 1

@@ -1,0 +1,156 @@
+"""Which images a rank is given, and in which order."""
+
+import itertools
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from helpers import names_of
+
+from lightning_inv.data import (
+    Digits,
+    ImageDataModule,
+    StreamSampler,
+)
+from lightning_inv.data.base import First
+
+
+def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
+    """The data with a stand-in for the trainer."""
+    progress = SimpleNamespace(batch_idx=state.pop("batch_idx", 0))
+    defaults = {"global_step": 0, "global_rank": 0, "world_size": 1, "accumulate_grad_batches": 1}
+    data.trainer = SimpleNamespace(**{**defaults, **state}, training=True, fit_loop=progress)
+    return data
+
+
+@pytest.mark.parametrize("limit", [1, 5, 1000, None])
+def test_the_limit_takes_the_first_images(limit: int | None) -> None:
+    data = Digits(limit=limit)
+    assert list(data.selected().names) == names_of(data, "test")[:limit]
+
+
+def test_two_ranks_share_what_is_not_finished() -> None:
+    data = Digits(batch_size=2, limit=9)
+    data.finished = frozenset({0, 4})
+    shares = []
+    for rank in range(2):
+        batches = list(attached(data, global_rank=rank, world_size=2).predict_dataloader())
+        shares.append([i for batch in batches for i in batch["index"].tolist()])
+    assert sorted(itertools.chain(*shares)) == [1, 2, 3, 5, 6, 7, 8]
+
+
+def test_validation_meets_every_image_once_over_all_ranks() -> None:
+    shares = [
+        batch["index"].tolist()
+        for rank in range(3)
+        for batch in attached(Digits(), global_rank=rank, world_size=3).val_dataloader()
+    ]
+    assert sorted(itertools.chain(*shares)) == list(range(179))
+
+
+def test_validation_leaves_out_no_rank() -> None:
+    """Ranks wait for each other after it."""
+    data = Digits()
+    data.dataset = lambda split: First(Digits().dataset(split), 2)
+    shares = [
+        batch["index"].tolist()
+        for rank in range(5)
+        for batch in attached(data, global_rank=rank, world_size=5).val_dataloader()
+    ]
+    assert shares == [[0], [1], [0], [1], [0]]
+
+
+def flipped(seed: int = 0, **state: Any) -> torch.Tensor:
+    """Which of 64 images are mirrored."""
+    data = attached(Digits(flip=True, seed=seed), **state)
+    x = torch.arange(8.0).expand(64, 1, 8, 8)
+    return data.on_after_batch_transfer({"image": x}, 0)["image"][:, 0, 0, 0] == 7
+
+
+def test_flips_follow_from_seed_and_step() -> None:
+    assert torch.equal(flipped(global_step=3), flipped(global_step=3))
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"global_step": 4}, {"global_rank": 1}, {"batch_idx": 1}])
+def test_flips_change_with(change: dict[str, int]) -> None:
+    assert not torch.equal(flipped(**{"global_step": 3, **change}), flipped(global_step=3))
+
+
+def test_about_half_of_the_images_are_flipped() -> None:
+    assert 16 < sum(flipped(global_step=step).sum() for step in range(8)) / 8 < 48
+
+
+def test_images_are_not_flipped_unless_training() -> None:
+    data = attached(Digits(flip=True))
+    data.trainer.training = False
+    x = torch.arange(8.0).expand(64, 1, 8, 8)
+    assert torch.equal(data.on_after_batch_transfer({"image": x}, 0)["image"], x)
+
+
+# The order of training images
+
+LENGTH, BATCH = 23, 3
+
+
+def stream(taken: int, rank: int = 0, world_size: int = 1, seed: int = 0, passes: int = 3) -> list[list[int]]:
+    """The batches from the one after ``taken`` to the end of the last pass, as a loader would form them."""
+    done = taken
+    sampler = StreamSampler(LENGTH, BATCH, rank, world_size, seed, lambda: done)
+    batches = []
+    while done < passes * sampler.batches:
+        order = list(sampler)
+        batches += [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+        done = taken + len(batches)
+    return batches
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_a_pass_shows_no_image_twice(world_size: int) -> None:
+    ranks = [stream(0, rank, world_size, passes=1) for rank in range(world_size)]
+    seen = list(itertools.chain(*itertools.chain(*ranks)))
+    assert len(seen) == len(set(seen)) == LENGTH // (BATCH * world_size) * BATCH * world_size
+    assert set(seen) <= set(range(LENGTH))
+
+
+def test_passes_differ_in_order() -> None:
+    batches, length = stream(0, passes=2), LENGTH // BATCH
+    assert batches[:length] != batches[length:]
+
+
+def test_seeds_differ_in_order() -> None:
+    assert stream(0, seed=0) != stream(0, seed=1)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("taken", range(1, 9))
+def test_a_resumed_stream_goes_on_as_the_straight_one(taken: int, world_size: int) -> None:
+    for rank in range(world_size):
+        assert stream(taken, rank, world_size) == stream(0, rank, world_size)[taken:]
+
+
+def test_two_ranks_see_the_global_batches_of_one() -> None:
+    ranks: Sequence[list[list[int]]] = [stream(0, rank, 2, passes=1) for rank in range(2)]
+    sampler = StreamSampler(LENGTH, 2 * BATCH, 0, 1, 0, lambda: 0)
+    assert [a + b for a, b in zip(*ranks, strict=True)] == np.array(list(sampler)).reshape(-1, 6).tolist()
+
+
+@pytest.mark.parametrize(("accumulate", "batches"), [(1, 7), (2, 6), (3, 6), (5, 5)])
+def test_a_pass_is_a_whole_number_of_steps(accumulate: int, batches: int) -> None:
+    assert StreamSampler(LENGTH, BATCH, 0, 1, 0, lambda: 0, accumulate).batches == batches
+
+
+def test_the_length_is_that_of_a_whole_pass() -> None:
+    assert len(StreamSampler(LENGTH, BATCH, 0, 2, 0, lambda: 2)) == 9
+
+
+def test_too_few_images_for_a_batch_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs 1 x 12 images on each of 2 devices, got 23"):
+        StreamSampler(LENGTH, 12, 0, 2, 0, lambda: 0)
+
+
+def test_too_few_images_for_a_step_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs 4 x 3 images on each of 2 devices, got 23"):
+        StreamSampler(LENGTH, BATCH, 0, 2, 0, lambda: 0, accumulate=4)

@@ -1,0 +1,102 @@
+"""A folder of results: what is done stays, what is missing is computed, nothing is mixed."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from restorations import ROOT, arguments, assert_same
+
+from lightning_inv.cli import infer
+
+
+def test_what_is_missing_alone_is_computed(prior: Path, finished: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path, "--data.batch_size=2"))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
+    gone = tmp_path / "records" / "000003.json"
+    gone.unlink()
+    infer(arguments(prior, tmp_path, "--data.batch_size=2"))
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
+    assert {path for path in after if after[path] != before[path]} == {gone}
+    assert_same(finished, tmp_path)
+
+
+def test_a_finished_run_is_only_reported(prior: Path, finished: Path, capsys: pytest.CaptureFixture) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.png")}
+    capsys.readouterr()
+    infer(arguments(prior, finished, "--data.batch_size=5"))
+    assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.png")} == before
+    assert "reddiff" in capsys.readouterr().out
+
+
+def test_results_of_other_settings_are_not_mixed(
+    prior: Path, finished: Path, capsys: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        infer(arguments(prior, finished, "--model.measurement.sigma=0.3"))
+    assert "differs in: sigma" in capsys.readouterr().err
+
+
+def test_overwrite_begins_anew(prior: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path))
+    infer(arguments(prior, tmp_path, "--model.measurement.sigma=0.3", "--output.overwrite=true"))
+    assert json.loads((tmp_path / "summary.json").read_text())["sigma"] == 0.3
+
+
+def test_killed_run_goes_on(prior: Path, finished: Path, tmp_path: Path) -> None:
+    """Kill -9 once the first records are there; nothing half-written is taken for done."""
+    command = [
+        sys.executable,
+        str(ROOT / "infer.py"),
+        *arguments(prior, tmp_path, "--data.batch_size=1"),
+    ]
+    slow = [*command, "--model.solvers.reddiff.steps=300"]
+    straight = tmp_path / "straight"
+    process = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    records = tmp_path / "records"
+    while process.poll() is None and len(list(records.glob("*.json"))) < 2:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
+    assert 2 <= len(done) < 5
+    (tmp_path / "ddrm" / ".digit0009.png.1.part").write_bytes(b"half")
+    (tmp_path / "runs" / "of another process").mkdir(parents=True)
+    (tmp_path / "runs" / "of another process" / ".last.ckpt.1.part").write_bytes(b"half")
+
+    more = ("--data.batch_size=2", "--model.solvers.reddiff.steps=300")
+    infer(arguments(prior, tmp_path, *more))
+    infer(arguments(prior, straight, *more))
+    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+    assert [part.name for part in tmp_path.rglob("*.part")] == [".last.ckpt.1.part"]
+    assert_same(tmp_path, straight)
+
+
+def test_damaged_record_is_computed_again(prior: Path, finished: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path))
+    record = tmp_path / "records" / "000001.json"
+    record.write_bytes(record.read_bytes()[:40])
+    infer(arguments(prior, tmp_path))
+    assert_same(finished, tmp_path)
+
+
+def test_results_without_a_manifest_are_not_trusted(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    infer(arguments(prior, tmp_path))
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(SystemExit):
+        infer(arguments(prior, tmp_path, "--model.measurement.sigma=0.5"))
+    assert "holds results of another run" in capsys.readouterr().err
+
+
+def test_overwrite_leaves_no_old_picture(prior: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path))
+    infer(arguments(prior, tmp_path, "--data.limit=2", "--model.seed=3", "--output.overwrite=true"))
+    assert len(list((tmp_path / "ddrm").glob("*.png"))) == 2
+    assert len(list((tmp_path / "truth").glob("*.png"))) == 2
