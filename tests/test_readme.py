@@ -86,7 +86,7 @@ def test_what_is_written_to_extend_the_package_runs(here: Path, monkeypatch: pyt
         (here / code.split()[1]).write_text(code)  # the first line names the file
     np.save(here / "volume.npy", np.random.default_rng(0).uniform(-1, 1, (40, 8, 8)))
     for words in commands("train.py", EXTENDING):
-        train([*words, *QUIET, *QUICK_TRAIN, "--folder=extended"])
+        train([*words, *QUIET, *QUICK_TRAIN, "--folder=runs/extended"])
     for words in commands("infer.py", EXTENDING):
         quick = [f"--model.solvers.{name}.steps=2" for name in ("ddrm", "reddiff", "plug_and_play")]
         assert "mine" in infer([*words, *QUIET, *QUICK_INFER, *quick])["solvers"]
