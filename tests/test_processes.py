@@ -1,19 +1,17 @@
 """Two processes on one machine do what one does."""
 
-import csv
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import tiny_prior
+from restorations import ROOT, arguments, assert_same
 from trainings import CONFIG
 
 from lightning_inv.cli import infer
-from lightning_inv.priors import load_prior, save_prior
+from lightning_inv.priors import load_prior
 
-ROOT = Path(__file__).parents[1]
 TWO = ["--trainer.devices=2", "--trainer.strategy=ddp"]
 QUIET = ["--trainer.accelerator=cpu", "--trainer.logger=false", "--trainer.enable_progress_bar=false"]
 
@@ -23,29 +21,15 @@ def run(script: str, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
-def rows(folder: Path) -> list[dict[str, str]]:
-    """The table without times."""
-    with (folder / "metrics.csv").open() as file:
-        return [{key: row[key] for key in row if key != "seconds"} for row in csv.DictReader(file)]
-
-
 @pytest.mark.parametrize("images", [1, 5], ids=lambda n: f"{n} images")
-def test_two_processes_restore_as_one_does(tmp_path: Path, images: int) -> None:
+def test_two_processes_restore_as_one_does(prior: Path, tmp_path: Path, images: int) -> None:
     """With one image, the second process has nothing to do."""
-    save_prior(tmp_path / "prior.safetensors", tiny_prior(), {})
-    words = [f"--model.prior={tmp_path / 'prior.safetensors'}", "--data=Digits", "--data.batch_size=2"]
-    words += [f"--data.limit={images}", "--model.solvers.reddiff.steps=3"]
-    words += ["--model.solvers.plug_and_play.steps=3", "--model.samples=2"]
-    infer([*words, *QUIET, f"--folder={tmp_path / 'one'}"])
-    done = run("infer.py", *words, f"--folder={tmp_path / 'two'}")
+    more = ["--data.batch_size=2", f"--data.limit={images}", "--model.samples=2"]
+    infer(arguments(prior, tmp_path / "one", *more))
+    done = run("infer.py", *arguments(prior, tmp_path / "two", *more))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("results: ") == 1
-    for ours, theirs in zip(rows(tmp_path / "two"), rows(tmp_path / "one"), strict=True):
-        for key, value in ours.items():
-            if key in ("name", "solver"):
-                assert value == theirs[key]
-            else:
-                assert float(value) == pytest.approx(float(theirs[key]), abs=1e-4)
+    assert_same(tmp_path / "one", tmp_path / "two")
 
 
 def test_two_processes_train_one_prior_and_go_on_with_it(tmp_path: Path) -> None:
