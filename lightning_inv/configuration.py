@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 ATOMIC = frozenset({"solvers", "callbacks", "logger"})
-"""Keys whose value a later file replaces as a whole."""
+"""Keys whose value a later file of the command line replaces as a whole; one that includes it refines it."""
 
 
 def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """A YAML file of settings; those of the file that its key ``include`` names, if any, lie beneath.
+    """A YAML file of settings; those of the file that its key ``include`` names lie beneath, key by key.
 
     Args:
         path: The file.
@@ -39,19 +39,25 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     beneath = content.pop("include", None)
     if not beneath:
         return content
-    return merge(read_config(Path(path).parent / beneath, (*above, here)), content)
+    return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
 
 
-def merge(below: Any, above: Any) -> Any:
-    """What lies above wins, key by key; where it names another class, nothing of the old one stays."""
+def merge(below: Any, above: Any, atomic: frozenset[str] = ATOMIC) -> Any:
+    """What lies above wins, key by key; where it names another class, nothing of the old one stays.
+
+    Args:
+        below: Settings.
+        above: Those that win.
+        atomic: Keys whose value is replaced as a whole.
+    """
     if isinstance(below, dict) and "class_path" in below and isinstance(above, str):
         above = {"class_path": above}
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     if "class_path" in above and not same_class(above["class_path"], below.get("class_path", "")):
         return above
-    shared = (key for key in above if key in below and key not in ATOMIC)
-    kept = {key: merge(below[key], above[key]) for key in shared}
+    shared = (key for key in above if key in below and key not in atomic)
+    kept = {key: merge(below[key], above[key], atomic) for key in shared}
     return {**below, **above, **kept}
 
 

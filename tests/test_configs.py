@@ -192,3 +192,15 @@ def test_same_class_keeps_its_arguments() -> None:
     )
     mask = cli.model.measurement.operator.mask
     assert (mask.height, mask.width) == (12, 5)
+
+
+def test_a_file_refines_the_solvers_that_it_includes(tmp_path: Path) -> None:
+    (tmp_path / "below.yaml").write_text(
+        "model: {solvers: {a: {class_path: DDRM, init_args: {steps: 5, eta: 0.5}}, b: PseudoInverse}}\n"
+    )
+    (tmp_path / "above.yaml").write_text(
+        "include: below.yaml\nmodel: {solvers: {a: {init_args: {steps: 7}}}}\n"
+    )
+    found = settings(f"--config={tmp_path / 'above.yaml'}")
+    assert list(found) == ["a", "b"]
+    assert (found["a"]["steps"], found["a"]["eta"]) == (7, 0.5)
