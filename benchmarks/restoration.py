@@ -185,7 +185,8 @@ def page(folder: Path, tasks: Sequence[str], images: int) -> str:
             settings = [f"{key} {value}" for part in scores["settings"] for key, value in part.items()]
             label = f"{name} ({', '.join(settings)})" if settings else name
             rows[f"**{label}**" if name == best else label] = scores
-        abouts.append(held["about"])
+        precision = json.loads((folder / task / "manifest.json").read_text())["precision"]
+        abouts.append(held["about"] | {"precision": precision})
         sections.append(section(task, rows))
         reference = methods[best]["psnr"]
         gains[task] = [np.subtract(solvers[name]["psnr"], reference).tolist() for name in RIVALS]
@@ -209,7 +210,10 @@ Made by `benchmarks/restoration.py`, not by hand.
 - Prior: {told("{prior}")}
 - Noise: sigma {told("{sigma:g} for images in [-1, 1], {half:g} for images in [0, 1]")}
 - Classical settings: {told("chosen on the first {tuning} images of split val")}
-- Solver settings: those of `configs/solvers`; the head of each file says what they were chosen on
+- Network: {told("trainer.precision {precision}")}; solvers compute in 32 bits
+- Solver settings: those of `configs/solvers`, chosen on validation images as the head of each file says, but
+  plug-and-play starts at the Wiener estimate since the pseudo-inverse had failed on test images of deblurring
+- Not the papers' defaults: the times of RED-Diff, DDRM and plug-and-play; eta = 0.5 of DDRM in denoising
 
 {LEGEND}"""
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import yaml
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -24,14 +24,17 @@ from lightning_inv.callbacks import (
     AtomicCheckpointIO,
     Checkpoints,
     ImagesPerSecond,
+    LastValidation,
     PriorFile,
     ResultWriter,
     SampleGrid,
+    SaveTrainConfig,
     StepProgressBar,
     as_text,
+    checkpoint_folder,
     report,
 )
-from lightning_inv.configuration import merge, read_config, split_words, switch_classes
+from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
 from lightning_inv.messages import explain
 from lightning_inv.modules import PriorTraining, Restoration
@@ -136,25 +139,6 @@ class CommandLine(LightningCLI):
             self.parser.error(str(error))
 
 
-class SaveTrainConfig(SaveConfigCallback):
-    """Saves the configuration; refuses a folder that holds another run, unless it goes on with that run."""
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        begun = any(Path(_checkpoints(self.config.folder)).glob("*.ckpt"))
-        begun = trainer.strategy.broadcast(begun)  # what one rank saw, so that all stop or none
-        if begun and self.config.ckpt_path is None:
-            raise ValueError(
-                f"{self.config.folder} already holds a run; give --folder another name, "
-                "or --ckpt_path last to go on with it."
-            )
-        self.overwrite = True  # the configuration of a run that was refused may lie there
-        super().setup(trainer, pl_module, stage)
-
-
-def _checkpoints(folder: str) -> str:
-    return str(Path(folder) / "checkpoints")
-
-
 class TrainCommandLine(CommandLine):
     """The command line of train.py."""
 
@@ -166,14 +150,14 @@ class TrainCommandLine(CommandLine):
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
         parser.add_lightning_class_args(SampleGrid, "samples")
-        parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=_checkpoints)
+        parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("folder", "prior.folder")
         parser.link_arguments("folder", "samples.folder")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         logged = self._get(self.config_init, "trainer.logger") is not False
-        rate = [LearningRateMonitor("step")] if logged else []
-        self.trainer_defaults = {**self.trainer_defaults, "callbacks": [*rate, ImagesPerSecond()]}
+        callbacks = [ImagesPerSecond(), LastValidation(), *([LearningRateMonitor("step")] if logged else [])]
+        self.trainer_defaults = {**self.trainer_defaults, "callbacks": callbacks}
         return super().instantiate_trainer(**kwargs)
 
 
@@ -251,7 +235,7 @@ def merged(defaults: Path, words: list[str]) -> Iterator[str]:
         tree = {}
         for file in (defaults, *files):
             tree = merge(tree, read_config(file))
-        tree = switch_classes(tree, flags)
+        tree = completed(switch_classes(tree, flags))
     except (ValueError, yaml.YAMLError) as error:
         fail(" ".join(str(error).split()))
     saved = sys.argv

@@ -5,6 +5,7 @@ one has, too (its issue 460): ``--model.solvers.mine=DDRM`` over RED-diff would 
 files are merged here, where another class begins anew, and handed over as one.
 """
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     beneath = content.pop("include", None)
     if not beneath:
         return content
+    if not isinstance(beneath, str):
+        raise ValueError(f"include in {path} must name one file, got {beneath!r}.")
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
 
 
@@ -52,6 +55,8 @@ def merge(below: Any, above: Any, atomic: frozenset[str] = ATOMIC) -> Any:
     """
     if isinstance(below, dict) and "class_path" in below and isinstance(above, str):
         above = {"class_path": above}
+    if isinstance(below, str) and isinstance(above, dict) and "init_args" in above:
+        below = {"class_path": below}
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     if "class_path" in above and not same_class(above["class_path"], below.get("class_path", "")):
@@ -59,6 +64,27 @@ def merge(below: Any, above: Any, atomic: frozenset[str] = ATOMIC) -> Any:
     shared = (key for key in above if key in below and key not in atomic)
     kept = {key: merge(below[key], above[key], atomic) for key in shared}
     return {**below, **above, **kept}
+
+
+def completed(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
+    """The settings without what a null leaves out, such as a solver of an included file.
+
+    Raises:
+        ValueError: Somewhere there are arguments, but no class that they are for.
+    """
+    found = {}
+    for key, value in tree.items():
+        if value is None and above.rpartition(".")[2] in ATOMIC:
+            continue
+        path = f"{above}.{key}".lstrip(".")
+        if isinstance(value, dict):
+            if "init_args" in value and "class_path" not in value:
+                near = difflib.get_close_matches(str(key), [name for name in tree if name != key], 1)
+                hint = f" did you mean {near[0]!r}?" if near else ""
+                raise ValueError(f"{path} has init_args, but no class_path.{hint}")
+            value = completed(value, path)
+        found[key] = value
+    return found
 
 
 def same_class(one: str, other: str) -> bool:

@@ -62,6 +62,7 @@ OF_INFER = [
     ("--config {}/list.yaml", "{}/list.yaml"),
     ("--config {}/undefined.yaml", "'no_such_key' not found.* model.seed"),
     ("--config {}/unknown.yaml", "volume"),
+    ("--config {}/several.yaml", "include in {}/several.yaml must name one file, got "),
     ("--config {}/circle.yaml", "{}/circle.yaml includes itself, by way of .*/half.yaml."),
     ("--model.seed ${{no_such_key}}", "'no_such_key' not found.* model.seed"),
 ]
@@ -125,6 +126,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "list.yaml").write_text("- 1\n- 2\n")
     (root / "bytes.yaml").write_bytes(b"\xff\xfe\x00")
     (root / "undefined.yaml").write_text("model:\n  seed: ${no_such_key}\n")
+    (root / "several.yaml").write_text("include: [half.yaml]\n")
     (root / "circle.yaml").write_text("include: half.yaml\n")
     (root / "half.yaml").write_text("include: circle.yaml\n")
     (root / "unknown.yaml").write_text("model:\n  volume: 3\n")

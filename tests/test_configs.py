@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fakes import write_idx, write_pictures
+from helpers import refusal
 
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
 from lightning_inv.configuration import read_config, same_class
@@ -194,13 +195,29 @@ def test_same_class_keeps_its_arguments() -> None:
     assert (mask.height, mask.width) == (12, 5)
 
 
+BELOW = "model: {solvers: {a: {class_path: DDRM, init_args: {steps: 5, eta: 0.5}}, b: DDRM, c: REDDiff}}"
+
+
+def refined(tmp_path: Path, solvers: str) -> dict:
+    """The solvers of a file that includes another and says this of its solvers."""
+    (tmp_path / "below.yaml").write_text(BELOW)
+    (tmp_path / "above.yaml").write_text(f"include: below.yaml\nmodel: {{solvers: {solvers}}}\n")
+    return settings(f"--config={tmp_path / 'above.yaml'}")
+
+
 def test_a_file_refines_the_solvers_that_it_includes(tmp_path: Path) -> None:
-    (tmp_path / "below.yaml").write_text(
-        "model: {solvers: {a: {class_path: DDRM, init_args: {steps: 5, eta: 0.5}}, b: PseudoInverse}}\n"
-    )
-    (tmp_path / "above.yaml").write_text(
-        "include: below.yaml\nmodel: {solvers: {a: {init_args: {steps: 7}}}}\n"
-    )
-    found = settings(f"--config={tmp_path / 'above.yaml'}")
+    found = refined(tmp_path, "{a: {init_args: {steps: 7}}, b: {init_args: {eta: 0.1}}, c: null}")
     assert list(found) == ["a", "b"]
     assert (found["a"]["steps"], found["a"]["eta"]) == (7, 0.5)
+    assert (found["b"]["steps"], found["b"]["eta"]) == (20, 0.1)
+
+
+def test_a_solver_that_is_refined_by_a_wrong_name_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "below.yaml").write_text("model: {solvers: {reddiff: REDDiff}}")
+    (tmp_path / "above.yaml").write_text(
+        "include: below.yaml\nmodel: {solvers: {redif: {init_args: {steps: 7}}}}"
+    )
+    said = refusal(infer, [f"--config={tmp_path / 'above.yaml'}"], capsys)
+    assert "model.solvers.redif has init_args, but no class_path. did you mean 'reddiff'?" in said

@@ -103,6 +103,16 @@ def test_absent_garments_are_not_downloaded_unasked(tmp_path: Path, monkeypatch:
         FashionMNIST(str(tmp_path), download=False).prepare_data()
 
 
+def test_garments_without_labels_are_downloaded(tmp_path: Path, monkeypatch: Any) -> None:
+    garments(tmp_path)
+    for labels in tmp_path.glob("*labels*"):
+        labels.unlink()
+    asked = []
+    monkeypatch.setattr(torchvision.datasets, "FashionMNIST", lambda *_, **__: asked.append(True))
+    FashionMNIST(str(tmp_path)).prepare_data()
+    assert asked
+
+
 @pytest.mark.parametrize("error", [urllib.error.URLError("no route to host"), RuntimeError("all mirrors")])
 def test_a_failing_download_says_what_to_do(tmp_path: Path, monkeypatch: Any, error: Exception) -> None:
     def fail(*_: Any, **__: Any) -> None:

@@ -13,6 +13,7 @@ from trainings import assert_same_training, checkpoint, words
 
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
+from lightning_inv.priors import read_provenance
 
 
 class Terminator(Callback):
@@ -117,3 +118,39 @@ def test_a_training_that_was_refused_leaves_its_folder_free(
     refusal(train, words(tmp_path / "run", "--data.batch_size", "5000"), capsys)
     train(words(tmp_path / "run", "--trainer.max_steps", "1"))
     assert checkpoint(tmp_path / "run")["global_step"] == 1
+
+
+def test_steps_after_the_last_validation_are_in_the_prior(tmp_path: Path) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", "5", "--samples.count", "1", "--samples.steps", "1"))
+    assert read_provenance(tmp_path / "run" / "prior.safetensors")["steps"] in (2, 4, 5)  # whichever is best
+    assert checkpoint(tmp_path / "run")["callbacks"]["PriorFile"]["best"] is not None
+    train(words(tmp_path / "few", "--trainer.max_steps", "1", "--samples.count", "1", "--samples.steps", "1"))
+    assert read_provenance(tmp_path / "few" / "prior.safetensors")["steps"] == 1
+    assert (tmp_path / "few" / "samples.png").exists()
+
+
+def test_a_run_that_is_not_there_cannot_go_on(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    said = refusal(train, words(tmp_path / "run", "--ckpt_path", "last"), capsys)
+    assert f"there is no run to go on with in {tmp_path / 'run'}" in said
+
+
+def test_a_run_is_not_written_over_by_another_that_goes_on(
+    straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", "1"))
+    other = str(straight / "checkpoints" / "last.ckpt")
+    said = refusal(train, words(tmp_path / "run", "--ckpt_path", other), capsys)
+    assert f"{tmp_path / 'run'} already holds a run" in said
+    train(words(tmp_path / "new", "--ckpt_path", other, "--trainer.max_steps", "7"))
+    assert checkpoint(tmp_path / "new")["global_step"] == 7
+
+
+def test_a_run_cannot_go_on_with_another_network_and_keeps_its_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", "1"))
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    wider = ["--model.denoiser.network.width", "6", "--ckpt_path", "last"]
+    said = refusal(train, words(tmp_path / "run", *wider), capsys)
+    assert "the checkpoint is not of this model.denoiser: size mismatch for denoiser.network." in said
+    assert (tmp_path / "run" / "config.yaml").read_text() == before

@@ -216,6 +216,8 @@ def test_reddiff_starts_where_it_is_told() -> None:
     torch.testing.assert_close(starts["pinv"], y / 0.5)
     torch.testing.assert_close(starts["wiener"], y * 0.5 / (0.25 + sigma**2))
     torch.testing.assert_close(starts["noise"], stream(2).normal(SHAPE))
+    nonlinear = Problem(y, Measurement(HighDynamicRange(), sigma), Oracle(y), stream(2))
+    torch.testing.assert_close(REDDiff(start_from="wiener").start(nonlinear), y / 2)
 
 
 @pytest.mark.parametrize("t", [1, 50, 200, 900, 1000])

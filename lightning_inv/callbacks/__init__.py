@@ -4,16 +4,27 @@ from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
 from lightning_inv.callbacks.progress import StepProgressBar
 from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
-from lightning_inv.callbacks.training import Checkpoints, ImagesPerSecond, PriorFile, SampleGrid
+from lightning_inv.callbacks.training import (
+    Checkpoints,
+    ImagesPerSecond,
+    LastValidation,
+    PriorFile,
+    SampleGrid,
+    SaveTrainConfig,
+    checkpoint_folder,
+)
 
 __all__ = [
     "AtomicCheckpointIO",
     "Checkpoints",
     "ImagesPerSecond",
+    "LastValidation",
     "PriorFile",
     "ResultWriter",
     "SampleGrid",
+    "SaveTrainConfig",
     "StepProgressBar",
     "as_text",
+    "checkpoint_folder",
     "report",
 ]

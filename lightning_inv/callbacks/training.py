@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.cli import SaveConfigCallback
 from torchvision.utils import make_grid, save_image
 
 import lightning_inv
@@ -16,6 +17,11 @@ from lightning_inv.modules import PriorTraining
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
+
+
+def checkpoint_folder(folder: str) -> str:
+    """Where the checkpoints of a run in ``folder`` lie."""
+    return str(Path(folder) / "checkpoints")
 
 
 class Checkpoints(ModelCheckpoint):
@@ -66,7 +72,27 @@ class Checkpoints(ModelCheckpoint):
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt")
+        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt", weights_only=False)
+
+
+class LastValidation(Callback):
+    """Validates at the end of training, unless the last step was validated, so that no step is lost.
+
+    It comes before the callbacks that look at validations.
+    """
+
+    def __init__(self) -> None:
+        self.validated = -1
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.validated = trainer.global_step
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.enable_validation or trainer.global_step in (0, self.validated):
+            return
+        trainer.validating = True  # as Lightning's own loop does within fit
+        trainer.fit_loop.epoch_loop.val_loop.run()
+        trainer.training = True
 
 
 class PriorFile(Callback):
@@ -181,3 +207,29 @@ class ImagesPerSecond(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.since = None
+
+
+class SaveTrainConfig(SaveConfigCallback):
+    """Saves the configuration; refuses a folder that holds another run, unless it goes on with that run."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        problem = trainer.strategy.broadcast(self._problem())  # of one rank, so that all stop or none
+        if problem:
+            raise ValueError(problem)
+
+    def _problem(self) -> str | None:
+        """Why this run must not begin, if so."""
+        folder, path = Path(checkpoint_folder(self.config.folder)), self.config.ckpt_path
+        if path == "last" and not (folder / "last.ckpt").exists():
+            return f"there is no run to go on with in {self.config.folder}: no {folder / 'last.ckpt'}."
+        own = path == "last" or (path is not None and Path(path).resolve().parent == folder.resolve())
+        if any(folder.glob("*.ckpt")) and not own:
+            return (
+                f"{self.config.folder} already holds a run; give --folder another name, "
+                "or --ckpt_path last to go on with it."
+            )
+        return None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.overwrite = True  # now that a checkpoint has been read, it is that of this run
+        super().setup(trainer, pl_module, "fit")

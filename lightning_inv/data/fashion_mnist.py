@@ -35,7 +35,9 @@ def read_idx(path: Path) -> Tensor:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             data = file.read()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValueError(f"{path} is not a complete gzip file: {error}.") from None
+        raise ValueError(
+            f"{path} is not a complete gzip file: {error}; delete it to have it downloaded again."
+        ) from None
     dims = data[3] if len(data) > 3 and data[:3] == b"\x00\x00\x08" else 0
     shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims)]
     if not dims or len(data) != 4 + 4 * dims + int(np.prod(shape)):
@@ -98,7 +100,10 @@ class FashionMNIST(ImageDataModule):
         self.root, self.download = Path(root).expanduser(), download
 
     def prepare_data(self) -> None:
-        found = [find_idx(self.root, f"{part}-images-idx3-ubyte") for part in ("train", "t10k")]
+        found = [
+            all(find_idx(self.root, f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
+            for part in ("train", "t10k")
+        ]
         if all(found) or (any(found) and not self.download):
             return
         if not self.download:

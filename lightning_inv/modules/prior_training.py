@@ -1,5 +1,6 @@
 """Training of a prior."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -75,6 +76,16 @@ class PriorTraining(LightningModule):
         super().train(mode)
         self.ema.eval()
         return self
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().load_state_dict(state_dict, *args, **kwargs)
+        except RuntimeError as error:
+            first = str(error).splitlines()[1].strip()
+            raise ValueError(
+                f"the checkpoint is not of this model.denoiser: {first[:300]} "
+                "Give the settings it was trained with, as in the config.yaml of its folder."
+            ) from None
 
     def on_fit_start(self) -> None:
         data, classes = self.trainer.datamodule, self.denoiser.network.num_classes

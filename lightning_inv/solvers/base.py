@@ -144,7 +144,7 @@ class Sampler(Solver):
 
 Start = Literal["pinv", "wiener", "noise"]
 """Where a descent begins: at the pseudo-inverse A^+ y; at argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), in
-which noise is not amplified; or at white noise."""
+which noise is not amplified (for operators that are not linear, as "pinv"); or at white noise."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +163,6 @@ class Descent(Solver):
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
         self.times(prior)
-        operator = measurement.operator if measurement else None
-        if self.start_from == "wiener" and not isinstance(operator, LinearOperator):
-            name = f"{type(self).__name__}.start_from='wiener'"
-            raise TypeError(f"{name} needs a linear operator, got {type(operator).__name__}.")
 
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         mu = self.start(problem).detach().clone().requires_grad_()
@@ -188,7 +184,7 @@ class Descent(Solver):
         if self.start_from == "noise":
             return problem.noise()
         A, sigma_y = problem.measurement.operator, problem.measurement.sigma
-        if self.start_from == "wiener" and sigma_y > 0:
+        if self.start_from == "wiener" and isinstance(A, LinearOperator) and sigma_y > 0:
             return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, sigma_y**2)
         return A.pinv(problem.y)
 
