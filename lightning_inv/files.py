@@ -1,10 +1,15 @@
-"""Files that are written whole or not at all."""
+"""Files: written whole or not at all, and read without running anything in them."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -37,3 +42,20 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
         raise OSError(error.errno, error.strerror or "could not be written", str(path)) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def file_digest(path: Path) -> str:
+    """A hash of what a file holds."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_array(path: Path) -> Tensor:
+    """The numbers of a .npy file in double precision; nothing in it is unpickled.
+
+    Raises:
+        ValueError: There is no such file, or it holds something else than numbers.
+    """
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float64))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"the array {path} cannot be read: {error}.") from None

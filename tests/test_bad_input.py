@@ -96,7 +96,7 @@ EXPLAINED = [
     ("--model.measurement.sigma loud", "model.measurement: Measurement: sigma: expected float, got loud."),
     (
         "--model.measurement.operator Blur",
-        "operator: there is no class 'Blur'; known: BlockAverage, .*Identity",
+        "operator: there is no class 'Blur'; known: AntialiasedResize, .*Identity",
     ),
     ("--data Digitz", "data: there is no class 'Digitz'; known: Digits, FashionMNIST, ImageFolder, Measure"),
     ("--data.batch_siz 3", "data: Digits: there is no 'batch_siz', did you mean 'batch_size'?"),

@@ -92,7 +92,7 @@ def test_settings_within_operators_are_remembered() -> None:
 
 
 def test_settings_are_described_by_their_class_and_fields() -> None:
-    expected = recipe("lightning_inv.operators.blur.GaussianKernel", width=5, std=2.0)
+    expected = recipe("lightning_inv.operators.kernels.GaussianKernel", width=5, std=2.0)
     assert describe(GaussianKernel(width=5)) == expected
 
 

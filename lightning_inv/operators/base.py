@@ -1,6 +1,7 @@
 """What an operator can do is its type, and decides which solvers accept it."""
 
 import abc
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,12 @@ class Images:
     names: Sequence[str]
     rng: NoiseStream
 
+    @classmethod
+    def unnamed(cls, shape: Sequence[int], count: int = 1, seed: int = 0) -> "Images":
+        """Images to try an operator on: 0, 1, ... of that shape, on the CPU."""
+        C, H, W = shape
+        return cls((C, H, W), [str(i) for i in range(count)], NoiseStream.of(seed, range(count), "operator"))
+
 
 class Operator(Recorded, nn.Module, abc.ABC):
     """A map x -> A(x), differentiable, deterministic and without noise. Tensors it needs are buffers."""
@@ -44,7 +51,19 @@ class Operator(Recorded, nn.Module, abc.ABC):
 
     def prepare(self, images: Images) -> "Operator":
         """The operator for these images: of their shape, and with what differs from image to image drawn."""
-        return self
+        return self.with_buffers(images)
+
+    def with_buffers(self, images: Images, **buffers: Tensor) -> "Operator":
+        """A copy that has these buffers besides its own, where the images are."""
+        ready = copy.deepcopy(self)
+        for name, value in buffers.items():
+            ready.register_buffer(name, value, persistent=False)
+        return ready.to(images.rng.device)
+
+    def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        """The shape of y for one image of ``shape``."""
+        images = Images.unnamed(shape)
+        return tuple(self.prepare(images)(torch.zeros(1, *shape)).shape[1:])
 
     @property
     def random(self) -> bool:
@@ -80,7 +99,11 @@ class LinearOperator(Operator):
         """A^T y, from ``(B, ...)`` to ``(B, C, H, W)``."""
 
     def pinv(self, y: Tensor) -> Tensor:
-        """The x of least norm among those that minimise |y - A x|."""
+        """The x of least norm among those that minimise |y - A x|.
+
+        It is found in 50 steps of conjugate gradients, so directions with the smallest singular values may
+        be left at 0: of a badly conditioned operator this is a regularised inverse.
+        """
         return conjugate_gradient(lambda x: self.adjoint(self(x)), self.adjoint(y))
 
     def prox(self, z: Tensor, y: Tensor, rho: float | Tensor) -> Tensor:

@@ -1,74 +1,19 @@
-"""Separable blur."""
+"""Blurs: separable with zeros outside, circular, and with reflection at the border."""
 
-import abc
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_inv.operators.base import Images, SVDOperator
+from lightning_inv.operators.base import Images, Operator, SVDOperator
+from lightning_inv.operators.differentiated import Differentiated
+from lightning_inv.operators.fourier import hartley
+from lightning_inv.operators.kernels import GaussianKernel, GaussianSpread, Kernel, PointSpread
+from lightning_inv.operators.separable import Separable
 
 
-@dataclass(frozen=True)
-class Kernel(abc.ABC):
-    """A one-dimensional kernel of odd width and sum 1.
-
-    Args:
-        width: The number of taps, odd.
-    """
-
-    width: int
-
-    def taps(self) -> Tensor:
-        """The weights, shape ``(width,)``, in double precision.
-
-        Raises:
-            ValueError: The width is not odd and positive.
-        """
-        if self.width < 1 or self.width % 2 == 0:
-            raise ValueError(f"{type(self).__name__}.width must be odd and positive, got {self.width}.")
-        weights = self.weights(torch.arange(self.width, dtype=torch.double) - self.width // 2)
-        return weights / weights.sum()
-
-    @abc.abstractmethod
-    def weights(self, u: Tensor) -> Tensor:
-        """The weights at offsets u in pixels, up to a factor."""
-
-
-@dataclass(frozen=True)
-class GaussianKernel(Kernel):
-    """exp(-u^2 / (2 std^2)).
-
-    Args:
-        width: The number of taps, odd.
-        std: The standard deviation in pixels.
-    """
-
-    width: int = 9
-    std: float = 2.0
-
-    def weights(self, u: Tensor) -> Tensor:
-        if self.std <= 0:
-            raise ValueError(f"GaussianKernel.std must be positive, got {self.std}.")
-        return torch.exp(-0.5 * (u / self.std) ** 2)
-
-
-@dataclass(frozen=True)
-class UniformKernel(Kernel):
-    """The same weight everywhere.
-
-    Args:
-        width: The number of taps, odd.
-    """
-
-    width: int = 9
-
-    def weights(self, u: Tensor) -> Tensor:
-        return torch.ones_like(u)
-
-
-class SeparableBlur(SVDOperator):
+class SeparableBlur(Separable):
     """Blurs rows and columns with zero padding: A(x) = K_v x K_h^T, with K = U diag(s) V^T each.
 
     All taps are used and colours are kept apart; the code of DDRM and RED-diff loses the last tap and pairs
@@ -93,26 +38,10 @@ class SeparableBlur(SVDOperator):
         self.kernel.taps()
         self.horizontal.taps()
 
-    def prepare(self, images: Images) -> "SeparableBlur":
-        ready = SeparableBlur(self.kernel, self.horizontal, self.cutoff)
-        Uv, sv, Vv = torch.linalg.svd(convolution_matrix(self.kernel.taps(), images.shape[1]))
-        Uh, sh, Vh = torch.linalg.svd(convolution_matrix(self.horizontal.taps(), images.shape[2]))
-        parts = {"Uv": Uv, "Vv": Vv.mT, "Uh": Uh, "Vh": Vh.mT, "s": (sv[:, None] * sh)[None, None]}
-        for name, value in parts.items():
-            ready.register_buffer(name, value.float(), persistent=False)
-        return ready.to(images.rng.device)
-
-    def V(self, z: Tensor) -> Tensor:
-        return self.Vv @ z @ self.Vh.mT
-
-    def Vt(self, x: Tensor) -> Tensor:
-        return self.Vv.mT @ x @ self.Vh
-
-    def U(self, z: Tensor) -> Tensor:
-        return self.Uv @ z @ self.Uh.mT
-
-    def Ut(self, y: Tensor) -> Tensor:
-        return self.Uv.mT @ y @ self.Uh
+    def matrices(self, height: int, width: int) -> tuple[Tensor, Tensor]:
+        return convolution_matrix(self.kernel.taps(), height), convolution_matrix(
+            self.horizontal.taps(), width
+        )
 
 
 def convolution_matrix(taps: Tensor, size: int) -> Tensor:
@@ -120,3 +49,96 @@ def convolution_matrix(taps: Tensor, size: int) -> Tensor:
     offset = torch.arange(size) - torch.arange(size)[:, None] + len(taps) // 2
     inside = (offset >= 0) & (offset < len(taps))
     return torch.where(inside, taps[offset.clamp(0, len(taps) - 1)], 0.0)
+
+
+class CircularBlur(SVDOperator):
+    """Convolves with a point spread function, the image being continued periodically.
+
+    With F the Fourier transform, A = F^H diag(k) F, k = F(kernel). The Hartley transform T = Re F - Im F is
+    real, symmetric and its own inverse, and |k| is even; so A = U diag(|k|) T with V = T and U = F^H diag(k
+    / |k|) F T.
+
+    Args:
+        spread: The point spread function; a Gaussian of 3 pixels if None.
+        cutoff: Singular values up to this are taken for 0 where A is inverted; A itself is exact.
+    """
+
+    phase: Tensor
+
+    def __init__(self, spread: PointSpread | None = None, cutoff: float = 1e-3) -> None:
+        super().__init__()
+        if cutoff < 0:
+            raise ValueError(f"CircularBlur.cutoff must be at least 0, got {cutoff}.")
+        self.spread, self.cutoff = spread or GaussianSpread(), cutoff
+
+    @property
+    def random(self) -> bool:
+        return self.spread.random
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        self.spread.check()
+
+    def prepare(self, images: Images) -> Operator:
+        kernel = wrap(self.spread.draw(images.rng).double(), *images.shape[1:])
+        k = torch.fft.fft2(kernel)
+        s = k.abs()
+        phase = torch.where(s > 1e-12, k / s.clamp(min=1e-12), 1.0)
+        return self.with_buffers(images, s=s.float(), phase=phase.to(torch.complex64))
+
+    def V(self, z: Tensor) -> Tensor:
+        return hartley(z)
+
+    def Vt(self, x: Tensor) -> Tensor:
+        return hartley(x)
+
+    def U(self, z: Tensor) -> Tensor:
+        return torch.fft.ifft2(self.phase * torch.fft.fft2(hartley(z))).real
+
+    def Ut(self, y: Tensor) -> Tensor:
+        return hartley(torch.fft.ifft2(self.phase.conj() * torch.fft.fft2(y)).real)
+
+
+def wrap(kernel: Tensor, height: int, width: int) -> Tensor:
+    """The kernel, ``(B, 1, k, k)``, with its middle at (0, 0) of a periodic grid."""
+    half = kernel.shape[-1] // 2
+    row = (torch.arange(kernel.shape[-1]) - half) % height
+    column = (torch.arange(kernel.shape[-1]) - half) % width
+    index = (row[:, None] * width + column).flatten().expand(len(kernel), -1).to(kernel.device)
+    grid = kernel.new_zeros(len(kernel), height * width)
+    return grid.scatter_add_(1, index, kernel.flatten(1)).view(-1, 1, height, width)
+
+
+class ReflectBlur(Differentiated):
+    """Convolves with a point spread function, the image being mirrored at its border.
+
+    Args:
+        spread: The point spread function; a Gaussian of 3 pixels if None.
+    """
+
+    kernel: Tensor
+
+    def __init__(self, spread: PointSpread | None = None) -> None:
+        super().__init__()
+        self.spread = spread or GaussianSpread()
+
+    @property
+    def random(self) -> bool:
+        return self.spread.random
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        self.spread.check()
+        if min(shape[1:]) <= self.spread.size // 2:
+            raise ValueError(
+                f"a kernel of {self.spread.size} pixels cannot be mirrored in {shape[1]} x {shape[2]} pixels."
+            )
+
+    def prepare(self, images: Images) -> Operator:
+        self.check(images.shape)
+        return self.with_buffers(images, kernel=self.spread.draw(images.rng).flip((-2, -1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        B, C, H, W = x.shape
+        half = self.spread.size // 2
+        padded = F.pad(x, (half,) * 4, mode="reflect")
+        weight = self.kernel.expand(B, C, -1, -1).reshape(B * C, 1, *self.kernel.shape[-2:])
+        return F.conv2d(padded.view(1, B * C, *padded.shape[-2:]), weight, groups=B * C).view(B, C, H, W)

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lightning_inv.operators.base import Images, SVDOperator
+from lightning_inv.operators.base import Images, Operator, SVDOperator
 from lightning_inv.operators.masks import Mask, RandomMask
 
 
@@ -33,11 +33,12 @@ class Inpainting(SVDOperator):
     def fingerprint(self) -> Any:
         return self.mask.fingerprint()
 
-    def prepare(self, images: Images) -> "Inpainting":
+    def prepare(self, images: Images) -> Operator:
         self.mask.check(images.shape, images.names)
-        ready = Inpainting(self.mask)
-        ready.register_buffer("s", self.mask.draw(images).to(images.rng.device), persistent=False)
-        return ready
+        return self.with_buffers(images, s=self.mask.draw(images))
+
+    def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        return shape
 
     def observed(self, y: Tensor) -> Tensor:
         return self.s

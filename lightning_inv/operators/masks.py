@@ -1,9 +1,8 @@
 """Which pixels are seen: 1 where a pixel is seen, 0 where it is hidden; all channels alike."""
 
 import abc
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lightning_inv.files import file_digest
 from lightning_inv.operators.base import Images
 
 
@@ -99,6 +99,89 @@ class BoxMask(Mask):
 
 
 @dataclass(frozen=True)
+class HalfMask(Mask):
+    """Half of the image is hidden.
+
+    Args:
+        hidden: Which half.
+    """
+
+    hidden: Literal["left", "right", "top", "bottom"] = "right"
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        if self.hidden not in ("left", "right", "top", "bottom"):
+            raise ValueError(f"HalfMask.hidden must be left, right, top or bottom, got {self.hidden!r}.")
+
+    def draw(self, images: Images) -> Tensor:
+        _, H, W = images.shape
+        mask = torch.ones(1, 1, H, W)
+        half = {
+            "left": mask[..., : W // 2],
+            "right": mask[..., W - W // 2 :],
+            "top": mask[..., : H // 2, :],
+            "bottom": mask[..., H - H // 2 :, :],
+        }
+        half[self.hidden].zero_()
+        return mask
+
+
+@dataclass(frozen=True)
+class InverseMask(Mask):
+    """Sees what another mask hides: with a box, everything around it must be painted (outpainting).
+
+    Args:
+        mask: The other mask.
+    """
+
+    mask: Mask = field(default_factory=BoxMask)
+
+    @property
+    def random(self) -> bool:
+        return self.mask.random
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        self.mask.check(shape, names)
+
+    def fingerprint(self) -> Any:
+        return self.mask.fingerprint()
+
+    def draw(self, images: Images) -> Tensor:
+        return 1 - self.mask.draw(images)
+
+
+@dataclass(frozen=True)
+class CartesianMask(Mask):
+    """Columns drawn at random, anew for each image, and those in the middle: for the Fourier domain.
+
+    Args:
+        acceleration: The number of columns over those seen, at least 1.
+        centre: The fraction of columns in the middle that is always seen.
+    """
+
+    acceleration: float = 4.0
+    centre: float = 0.08
+    random: ClassVar[bool] = True
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str]) -> None:
+        if not self.acceleration >= 1:
+            raise ValueError(f"CartesianMask.acceleration must be at least 1, got {self.acceleration}.")
+        if not 0 <= self.centre <= 1 / self.acceleration:
+            raise ValueError(
+                f"CartesianMask.centre must be in [0, 1 / acceleration] = [0, {1 / self.acceleration:.3g}], "
+                f"got {self.centre}."
+            )
+
+    def draw(self, images: Images) -> Tensor:
+        _, H, W = images.shape
+        score = images.rng.uniform((W,))
+        width = round(self.centre * W)
+        first = W // 2 - width // 2
+        score[:, first : first + width] = -1
+        rank = score.argsort(1).argsort(1)
+        return (rank < max(1, round(W / self.acceleration))).float()[:, None, None].expand(-1, 1, H, W)
+
+
+@dataclass(frozen=True)
 class MaskFile(Mask):
     """One mask for all images: an image file, white where a pixel is seen.
 
@@ -112,7 +195,7 @@ class MaskFile(Mask):
         read_mask(Path(self.path), shape)
 
     def fingerprint(self) -> Any:
-        return digest(Path(self.path))
+        return file_digest(Path(self.path))
 
     def draw(self, images: Images) -> Tensor:
         return read_mask(Path(self.path), images.shape)[None]
@@ -134,7 +217,7 @@ class MaskFolder(Mask):
 
     def fingerprint(self) -> Any:
         files = sorted(Path(self.folder).rglob("*.png"))
-        return [[file.relative_to(self.folder).as_posix(), digest(file)] for file in files]
+        return [[file.relative_to(self.folder).as_posix(), file_digest(file)] for file in files]
 
     def path(self, name: str) -> Path:
         """The file of the mask of the image ``name``."""
@@ -142,11 +225,6 @@ class MaskFolder(Mask):
 
     def draw(self, images: Images) -> Tensor:
         return torch.stack([read_mask(self.path(name), images.shape) for name in images.names])
-
-
-def digest(path: Path) -> str:
-    """A hash of what a file holds."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:

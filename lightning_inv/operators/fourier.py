@@ -1,0 +1,88 @@
+"""Fourier transforms that are real and orthogonal, and measurements in the Fourier domain."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lightning_inv.operators.base import Images, Operator, SVDOperator, need_channels
+from lightning_inv.operators.masks import CartesianMask, Mask
+
+
+def hartley(x: Tensor) -> Tensor:
+    """The Hartley transform Re F(x) - Im F(x) of the last two dimensions: orthogonal, its own inverse."""
+    f = torch.fft.fft2(x, norm="ortho")
+    return f.real - f.imag
+
+
+def centred_fft(x: Tensor) -> Tensor:
+    """The orthonormal Fourier transform of the last two dimensions with the frequency 0 in the middle."""
+    return torch.fft.fftshift(
+        torch.fft.fft2(torch.fft.ifftshift(x, dim=(-2, -1)), norm="ortho"), dim=(-2, -1)
+    )
+
+
+def centred_ifft(f: Tensor) -> Tensor:
+    """The inverse of ``centred_fft``."""
+    return torch.fft.fftshift(
+        torch.fft.ifft2(torch.fft.ifftshift(f, dim=(-2, -1)), norm="ortho"), dim=(-2, -1)
+    )
+
+
+def as_complex(x: Tensor) -> Tensor:
+    """Two channels, ``(B, 2, H, W)``, as the real and imaginary part of ``(B, H, W)``."""
+    return torch.complex(x[:, 0], x[:, 1])
+
+
+def as_channels(z: Tensor) -> Tensor:
+    """The inverse of ``as_complex``."""
+    return torch.stack([z.real, z.imag], 1)
+
+
+class FourierSubsampling(SVDOperator):
+    """Part of the Fourier coefficients of a complex image, as a single coil of an MRI scanner sees it.
+
+    x and y have two channels, the real and the imaginary part. The frequency 0 is in the middle of y, and
+    what was not sampled is 0; all singular values are 0 or 1.
+
+    Args:
+        mask: The frequencies sampled; Cartesian lines, four times fewer than all, if None.
+    """
+
+    def __init__(self, mask: Mask | None = None) -> None:
+        super().__init__()
+        self.mask = mask or CartesianMask()
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        need_channels(self, shape, 2)
+        self.mask.check(shape, names)
+
+    @property
+    def random(self) -> bool:
+        return self.mask.random
+
+    def fingerprint(self) -> Any:
+        return self.mask.fingerprint()
+
+    def prepare(self, images: Images) -> Operator:
+        self.check(images.shape, images.names)
+        return self.with_buffers(images, s=self.mask.draw(images))
+
+    def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        return shape
+
+    def observed(self, y: Tensor) -> Tensor:
+        return self.s
+
+    def V(self, z: Tensor) -> Tensor:
+        return as_channels(centred_ifft(as_complex(z)))
+
+    def Vt(self, x: Tensor) -> Tensor:
+        return as_channels(centred_fft(as_complex(x)))
+
+    def U(self, z: Tensor) -> Tensor:
+        return self.s * z
+
+    def Ut(self, y: Tensor) -> Tensor:
+        return self.s * y
