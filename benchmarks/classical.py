@@ -198,7 +198,7 @@ def tune(method: Method, measured: Measured) -> tuple[float, list[Setting]]:
 
 def score(x: Tensor, measured: Measured) -> dict[str, list[float]]:
     """The measures of restored images, shape ``(B, 1, H, W)``, a number an image, named as by infer.py."""
-    consistency = measured.measurement.consistency(x, measured.y) / (measured.measurement.sigma or 1.0)
+    consistency = measured.measurement.consistency(x, measured.y)
     measures = {"psnr": psnr(x, measured.truth), "ssim": ssim(x, measured.truth), "consistency": consistency}
     return {name: values.tolist() for name, values in measures.items()}
 

@@ -149,8 +149,10 @@ def about_run(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     held = json.loads((folder / "manifest.json").read_text())
     prior, data = config["model"]["prior"], config["data"]
     facts = {"sha256": held["prior"][:12]} | (read_provenance(prior) if isinstance(prior, str) else {})
-    return {key: held[key] for key in ("operator", "masks", "sigma", "seed")} | {
-        "half": held["sigma"] / 2,
+    sigma = held["noise"]["init_args"]["sigma"]
+    return {key: held[key] for key in ("operator", "files", "seed")} | {
+        "sigma": sigma,
+        "half": sigma / 2,
         "prior": ", ".join(f"{k} {x:.4g}" if type(x) is float else f"{k} {x}" for k, x in facts.items()),
         "data": f"{data['class_path'].split('.')[-1]}, split {data['init_args']['split']}",
         "batch_size": data["init_args"]["batch_size"],

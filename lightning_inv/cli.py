@@ -38,6 +38,8 @@ from lightning_inv.configuration import completed, merge, read_config, split_wor
 from lightning_inv.data import ImageDataModule
 from lightning_inv.messages import explain
 from lightning_inv.modules import PriorTraining, Restoration
+from lightning_inv.noise_models import GaussianNoise, Noise
+from lightning_inv.recipes import describe
 
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -218,10 +220,16 @@ def describe_run(cli: InferCommandLine) -> dict[str, Any]:
     prior, measurement = cli.config.model.prior, cli.model.measurement
     return {
         "prior": str(prior) if isinstance(prior, str | Path) else type(cli.model.prior).__name__,
-        "sigma": measurement and measurement.sigma,
-        "sigma_of_images_in_0_1": measurement and measurement.sigma / 2,
+        **(describe_noise(measurement.noise) if measurement else {}),
         "samples": cli.model.samples,
     }
+
+
+def describe_noise(noise: Noise) -> dict[str, Any]:
+    """The settings of the noise; the standard deviation of Gaussian noise in both units."""
+    if isinstance(noise, GaussianNoise):
+        return {"sigma": noise.sigma, "sigma_of_images_in_0_1": noise.sigma / 2}
+    return {"noise": describe(noise)}
 
 
 @contextmanager

@@ -62,3 +62,8 @@ class NoiseStream:
     def uniform(self, shape: Sequence[int] = ()) -> Tensor:
         """Uniform numbers in [0, 1), ``shape`` for each image, shape ``(B, *shape)``."""
         return torch.stack([torch.rand(*shape, generator=g) for g in self.generators]).to(self.device)
+
+    def poisson(self, rate: Tensor) -> Tensor:
+        """Poisson counts of these rates, shape ``(B, ...)``."""
+        pairs = zip(rate.cpu(), self.generators, strict=True)
+        return torch.stack([torch.poisson(one, generator=g) for one, g in pairs]).to(self.device)

@@ -43,7 +43,7 @@ OF_INFER = [
     ("--model.measurement.operator Grayscale", "Grayscale needs images of 3 channels, got shape (1, 8, 8)."),
     (
         "--model.measurement.operator HighDynamicRange",
-        "DDRM needs a linear operator .*, got HighDynamicRange.",
+        "DDRM needs a linear operator .*, got HighDynamicRange; .*PlugAndPlay or .* can do without.",
     ),
     ("--model.measurement null", "DDRM needs a linear operator .*, got none."),
     # the solvers

@@ -99,4 +99,4 @@ def test_results_with_other_masks_are_another_run(
         Image.new("L", (8, 8), 255).save(path)
     with pytest.raises(SystemExit):
         infer(measured(prior, tmp_path / "out", photographs))
-    assert "differs in: masks" in capsys.readouterr().err
+    assert "differs in: files" in capsys.readouterr().err

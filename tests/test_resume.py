@@ -38,7 +38,7 @@ def test_results_of_other_settings_are_not_mixed(
 ) -> None:
     with pytest.raises(SystemExit):
         infer(arguments(prior, finished, "--model.measurement.sigma=0.3"))
-    assert "differs in: sigma" in capsys.readouterr().err
+    assert "differs in: noise" in capsys.readouterr().err
 
 
 def test_overwrite_begins_anew(prior: Path, tmp_path: Path) -> None:

@@ -151,13 +151,6 @@ def test_samplers_end_at_the_denoised_image(solver: Solver) -> None:
     torch.testing.assert_close(solver(problem), x.expand(2, -1, -1, -1))
 
 
-class PlainREDDiff(REDDiff):
-    """RED-diff with plain gradient descent, whose steps are affine."""
-
-    def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.SGD([mu], lr=self.lr)
-
-
 W = {
     "linear": lambda s: s,
     "sqrt": lambda s: s**0.5,
@@ -195,7 +188,13 @@ def test_reddiff_by_gradient_descent_is_its_affine_oracle(
         w = weight * W[weighting](sigma)
         kappa, noise = w * sigma / (VAR + sigma**2), w * VAR / (VAR + sigma**2)
         oracle = oracle.then(1 - rate * (h * h + kappa), rate * h, rate * kappa * MEAN, (rate * noise) ** 2)
-    x = solve(PlainREDDiff(steps, lr=rate * n, weight=weight, weighting=weighting), prior, Scale(h), 0.1, 0.5)
+    x = solve(
+        REDDiff(steps, lr=rate * n, weight=weight, weighting=weighting, optimizer=torch.optim.SGD),
+        prior,
+        Scale(h),
+        0.1,
+        0.5,
+    )
     std = math.sqrt(oracle.var)
     assert float(x.mean()) == pytest.approx(oracle.gain * 0.5 + oracle.offset, abs=4 * std / 128 + 1e-4)
     assert float(x.std()) == pytest.approx(std, rel=0.03)
@@ -212,12 +211,12 @@ def test_reddiff_starts_where_it_is_told() -> None:
     starts = {}
     for start in ("pinv", "wiener", "noise"):
         problem = Problem(y, Measurement(Scale(0.5), sigma), Oracle(y), stream(2))
-        starts[start] = REDDiff(start_from=start).start(problem)
+        starts[start] = REDDiff(start_from=start).first_image(problem)
     torch.testing.assert_close(starts["pinv"], y / 0.5)
     torch.testing.assert_close(starts["wiener"], y * 0.5 / (0.25 + sigma**2))
     torch.testing.assert_close(starts["noise"], stream(2).normal(SHAPE))
     nonlinear = Problem(y, Measurement(HighDynamicRange(), sigma), Oracle(y), stream(2))
-    torch.testing.assert_close(REDDiff(start_from="wiener").start(nonlinear), y / 2)
+    torch.testing.assert_close(REDDiff(start_from="wiener").first_image(nonlinear), y / 2)
 
 
 @pytest.mark.parametrize("t", [1, 50, 200, 900, 1000])
@@ -230,7 +229,7 @@ def test_plug_and_play_has_its_closed_form_gradient(t: int, jacobian: bool) -> N
     mu = torch.full((count, *SHAPE), mu_value, requires_grad=True)
     solver = PlugAndPlay(weight=0.0, jacobian=jacobian)
     problem = Problem(torch.zeros(count, *SHAPE), Measurement(Identity()), prior, stream(count))
-    (gradient,) = torch.autograd.grad(solver.loss(problem, mu, torch.tensor(t), 0), mu)
+    (gradient,) = torch.autograd.grad(solver.loss(problem, [torch.tensor(t)], 0, mu), mu)
     a = float(prior.schedule.alpha[t].double() ** 2)
     spread = a * v + 1 - a
     size = 2 * a * (1 - a) / spread**2 if jacobian else 2 * math.sqrt(a * (1 - a)) / spread
@@ -250,7 +249,7 @@ def test_plug_and_play_anneals_its_constraint() -> None:
     mu = torch.zeros(1, *SHAPE, requires_grad=True)
 
     def pull(solver: PlugAndPlay, i: int) -> float:
-        loss = solver.loss(problem, mu, torch.tensor(1000), i)
+        loss = solver.loss(problem, [torch.tensor(1000)], i, mu)
         return float(torch.autograd.grad(loss, mu)[0].mean()) * -64
 
     assert pull(PlugAndPlay(steps=10, weight=4.0), 5) == pytest.approx(2.0, abs=0.01)

@@ -121,8 +121,8 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
     """Measures of one solver, a list over images each; None where the truth or the measurement is not known.
 
     ``psnr`` and ``ssim`` are means over samples of the measure of one sample; those ``_of_mean`` are of the
-    mean of the samples. ``consistency`` is |A x - y|, root mean square, in units of sigma_y, or in units of
-    x if sigma_y is 0. ``evaluations`` are for one sample, ``seconds`` for all.
+    mean of the samples. ``consistency`` is |A x - y|, root mean square, in units of the noise's deviation,
+    or in units of x if there is no noise. ``evaluations`` are for one sample, ``seconds`` for all.
     """
     samples, truth, measurement = solution.samples, restored.truth, restored.measurement
     B = len(restored.names)
@@ -137,9 +137,7 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
         "psnr_of_mean": finite(psnr(mean, truth)) if known else nothing,
         "ssim": average(lambda x: ssim(x, truth)) if known else nothing,
         "ssim_of_mean": finite(ssim(mean, truth)) if known else nothing,
-        "consistency": average(lambda x: measurement.consistency(x, restored.y) / (measurement.sigma or 1.0))
-        if seen
-        else nothing,
+        "consistency": average(lambda x: measurement.consistency(x, restored.y)) if seen else nothing,
         "evaluations": [solution.evaluations] * B,
         "seconds": [solution.seconds] * B,
     }

@@ -160,9 +160,10 @@ class Restoration(LightningModule):
                     "there is nothing to measure: the data have neither images nor measurements."
                 )
             return
-        if self.measurement.operator.random:
+        if self.measurement.random:
+            part = self.measurement.operator if self.measurement.operator.random else self.measurement.noise
             raise ValueError(
-                f"{type(self.measurement.operator).__name__} would be drawn at random, but the images were "
+                f"{type(part).__name__} would be drawn at random, but the images were "
                 "measured already: give it as it was, such as a mask by MaskFile or MaskFolder."
             )
         first_image = Images(self.prior.shape, names[:1], NoiseStream.of(self.seed, [0], "operator"))

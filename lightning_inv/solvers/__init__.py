@@ -1,11 +1,13 @@
 """Solvers of inverse problems."""
 
-from lightning_inv.solvers.base import Descent, Problem, Sampler, Solver, ddim_step
+from lightning_inv.solvers.base import Problem, Solver
 from lightning_inv.solvers.ddrm import DDRM
-from lightning_inv.solvers.plans import Grid, Oscillating, TimePlan
+from lightning_inv.solvers.descent import Descent
+from lightning_inv.solvers.plans import Grid, Oscillating, Reversed, Shuffled, TimePlan
 from lightning_inv.solvers.plug_and_play import PlugAndPlay
 from lightning_inv.solvers.pseudo_inverse import PseudoInverse
 from lightning_inv.solvers.reddiff import REDDiff
+from lightning_inv.solvers.sampler import Sampler, ddim_step
 from lightning_inv.solvers.unconditional import Unconditional
 
 __all__ = [
@@ -17,7 +19,9 @@ __all__ = [
     "Problem",
     "PseudoInverse",
     "REDDiff",
+    "Reversed",
     "Sampler",
+    "Shuffled",
     "Solver",
     "TimePlan",
     "Unconditional",

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
+from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import Operator, SVDOperator
-from lightning_inv.solvers.base import Problem, Sampler
+from lightning_inv.solvers.base import Problem
+from lightning_inv.solvers.sampler import Sampler
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class DDRM(Sampler):
     """
 
     requires: ClassVar[type[Operator] | None] = SVDOperator
+    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
 
     steps: int = 20
     eta: float = 0.85
@@ -83,6 +86,7 @@ class Spectrum(NamedTuple):
 
 def spectrum(problem: Problem) -> Spectrum:
     """The measurement along the singular directions, everything broadcastable to ``(B, C, H, W)``."""
-    A, sigma_y = problem.measurement.operator, problem.measurement.sigma
+    A, y = problem.measurement.operator, problem.y
+    sigma_y = torch.as_tensor(problem.measurement.sigma, dtype=y.dtype, device=y.device).view(-1, 1, 1, 1)
     level = torch.where(A.seen, sigma_y / torch.where(A.seen, A.s, 1.0), 1.0)
-    return Spectrum(A, A.seen, A.solve(problem.y), level)
+    return Spectrum(A, A.seen, A.solve(y), level)

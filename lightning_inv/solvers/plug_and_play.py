@@ -6,14 +6,17 @@ Source: Graikos et al. (2022), https://arxiv.org/abs/2206.09012, algorithm 1.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.solvers.base import Descent, Problem, Start, ddim_step, need_nonnegative
+from lightning_inv.solvers.base import Problem, need_nonnegative
+from lightning_inv.solvers.descent import Descent, MakeOptimizer, Start
 from lightning_inv.solvers.plans import Oscillating, TimePlan
+from lightning_inv.solvers.sampler import ddim_step
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class PlugAndPlay(Descent):
 
     Args:
         steps: The number of gradient steps.
-        lr: The learning rate of Adam.
+        lr: The learning rate, whatever the optimizer.
         weight: The weight of the constraint at the first step.
         anneal: Whether it falls linearly to 0, as weight (S - i) / S, or stays.
         plan: The times of the steps.
@@ -38,7 +41,11 @@ class PlugAndPlay(Descent):
             2 (eps_hat - eps) / pixels.
         finish: The image is noised to this time at the end and denoised by DDPM; 0 to leave it.
         start_from: The first image: white noise as published, or see ``Start``.
+        optimizer: Any optimizer of PyTorch that needs no closure; Adam if None.
+        lr_end: The learning rate falls linearly to this share of ``lr``.
     """
+
+    usual_optimizer: ClassVar[MakeOptimizer] = torch.optim.Adam
 
     steps: int = 1000
     lr: float = 0.01
@@ -55,7 +62,7 @@ class PlugAndPlay(Descent):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        need_nonnegative(self, "lr", "weight")
+        need_nonnegative(self, "weight")
         if not 0 <= self.finish <= prior.schedule.T:
             raise ValueError(f"PlugAndPlay.finish must be in [0, {prior.schedule.T}], got {self.finish}.")
 
@@ -76,18 +83,15 @@ class PlugAndPlay(Descent):
             x_t = ddim_step(schedule, problem.denoise(x_t, t), t, s, problem.noise(), eta=1.0)
             yield x_t
 
-    def optimizer(self, mu: Tensor) -> torch.optim.Optimizer:
-        return torch.optim.Adam([mu], lr=self.lr)
-
-    def loss(self, problem: Problem, mu: Tensor, t: Tensor, i: int) -> Tensor:
-        alpha_t, sigma_t = problem.prior.schedule(t)
+    def loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
+        alpha_t, sigma_t = problem.prior.schedule(t[0])
         eps = problem.noise()
         x_t = alpha_t * mu + sigma_t * eps
         if self.jacobian:
-            error = (problem.denoise(x_t, t).eps - eps).square()
+            error = (problem.denoise(x_t, t[0]).eps - eps).square()
         else:
             with torch.no_grad():
-                eps_hat = problem.denoise(x_t, t).eps
+                eps_hat = problem.denoise(x_t, t[0]).eps
             error = 2 * (eps_hat - eps) * mu
         weight = self.weight * ((self.steps - i) / self.steps if self.anneal else 1.0)
         return (error.flatten(1).mean(1) + weight * problem.energy(mu)).sum()

@@ -8,7 +8,8 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import Operator
-from lightning_inv.solvers.base import Problem, Sampler, ddim_step
+from lightning_inv.solvers.base import Problem
+from lightning_inv.solvers.sampler import Sampler, ddim_step
 
 
 @dataclass(frozen=True)

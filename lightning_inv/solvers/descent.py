@@ -1,0 +1,152 @@
+"""The loop of solvers that move an image down a loss."""
+
+import abc
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.operators import LinearOperator
+from lightning_inv.solvers.base import Problem, Solver, need_nonnegative
+from lightning_inv.solvers.plans import TimePlan
+
+Start = Literal["pinv", "wiener", "noise"]
+"""Where a descent begins: at the pseudo-inverse A^+ y; at argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), in
+which noise is not amplified (for operators that are not linear, as "pinv"); or at white noise."""
+
+MakeOptimizer = Callable[[Iterable], torch.optim.Optimizer]
+"""Any optimizer of PyTorch that needs no closure, given by its class and settings."""
+
+
+class Variables:
+    """What a descent moves, ``(B, ...)`` each; images have leaves of their own, so no optimizer mixes them.
+
+    Args:
+        parts: The first values.
+    """
+
+    def __init__(self, parts: Sequence[Tensor]) -> None:
+        self.leaves = [[row.clone().requires_grad_() for row in part.detach()] for part in parts]
+        self.flat = [row for part in self.leaves for row in part]
+        largest = max(row.numel() for row in self.flat)
+        self.scale = 2.0 ** (largest - 1).bit_length()  # keeps gradients of means within 16 bits
+
+    def parts(self) -> list[Tensor]:
+        """The values, shape ``(B, ...)`` each."""
+        return [torch.stack(part) for part in self.leaves]
+
+    def gradients(self, loss: Callable[..., Tensor]) -> list[Tensor]:
+        """The gradient of a loss of the parts, a scalar, with respect to each leaf."""
+        with torch.enable_grad():
+            found = torch.autograd.grad(
+                self.scale * loss(*self.parts()), self.flat, allow_unused=True, materialize_grads=True
+            )
+        return [gradient / self.scale for gradient in found]
+
+    def step(self, optimizer: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
+        """Moves the leaves."""
+        for leaf, gradient in zip(self.flat, gradients, strict=True):
+            leaf.grad = gradient
+        optimizer.step()
+
+
+@dataclass(frozen=True)
+class Descent(Solver):
+    """Moves an image mu down a loss that is drawn anew at every time.
+
+    Args:
+        steps: The number of gradient steps.
+        plan: The times of the steps.
+        start_from: The first image.
+        lr: The learning rate, whatever the optimizer.
+        lr_end: The learning rate falls linearly to this share of ``lr``.
+        optimizer: Any optimizer of PyTorch that needs no closure; that of the source if None.
+    """
+
+    plan: TimePlan = field(kw_only=True)
+    start_from: Start = field(kw_only=True)
+    lr: float = field(kw_only=True)
+    lr_end: float = field(default=1.0, kw_only=True)
+    optimizer: MakeOptimizer | None = field(default=None, kw_only=True)
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        need_nonnegative(self, "lr", "lr_end")
+        self.plan.times(self.visits, prior.schedule.T)
+        if isinstance(made := self.make_optimizer([torch.zeros(1, requires_grad=True)]), torch.optim.LBFGS):
+            raise TypeError(
+                f"{type(self).__name__} needs an optimizer without closure, got {type(made).__name__}."
+            )
+
+    def make_optimizer(self, leaves: list[Tensor]) -> torch.optim.Optimizer:
+        """The optimizer of these leaves."""
+        optimizer = (self.optimizer or self.usual_optimizer)(leaves)
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr
+        return optimizer
+
+    @property
+    @abc.abstractmethod
+    def usual_optimizer(self) -> MakeOptimizer:
+        """The optimizer of the source."""
+
+    @property
+    def visits(self) -> int:
+        """The number of times that are visited in all."""
+        return self.steps
+
+    def iterates(self, problem: Problem) -> Iterator[Tensor]:
+        variables = Variables(self.start(problem))
+        optimizer = self.make_optimizer(variables.flat)
+        times = self.plan.draw(self.visits, problem.prior.schedule.T, problem.rng)
+        for i, t in enumerate(times.unflatten(0, (self.steps, -1))):
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * (1 - (1 - self.lr_end) * i / self.steps)
+            self.update(problem, variables, optimizer, [one.squeeze() for one in t], i)
+            with torch.no_grad():
+                yield self.image(problem, *variables.parts())
+
+    def update(
+        self,
+        problem: Problem,
+        variables: Variables,
+        optimizer: torch.optim.Optimizer,
+        t: list[Tensor],
+        i: int,
+    ) -> None:
+        """One step, at these times."""
+        loss = functools.partial(self.loss, problem, t, i)
+        variables.step(optimizer, variables.gradients(loss))
+
+    def start(self, problem: Problem) -> tuple[Tensor, ...]:
+        """The first values of the variables, shape ``(B, ...)`` each."""
+        return (self.first_image(problem),)
+
+    def first_image(self, problem: Problem) -> Tensor:
+        """The first image, shape ``(B, C, H, W)``."""
+        if self.start_from == "noise":
+            return problem.noise()
+        A, variance = problem.measurement.operator, problem.measurement.variance(problem.y)
+        if self.start_from == "wiener" and isinstance(A, LinearOperator) and (variance > 0).all():
+            return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, variance)
+        return A.pinv(problem.y)
+
+    def image(self, problem: Problem, mu: Tensor) -> Tensor:
+        """The image that the variables stand for, shape ``(B, C, H, W)``."""
+        return mu
+
+    @abc.abstractmethod
+    def loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
+        """The loss at step i, a scalar: the sum over images of means over pixels.
+
+        Args:
+            problem: The problem.
+            t: The times visited in this step, shape ``()`` or ``(B,)`` each.
+            i: The step.
+            mu: The variables.
+        """
