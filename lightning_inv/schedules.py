@@ -22,8 +22,10 @@ from torch import Tensor, nn
 
 from lightning_inv.recipes import Recorded
 
-Spacing = Literal["even", "quadratic"]
-"""How the times of a grid are spaced."""
+Spacing = Literal["even", "uniform", "quadratic", "sigma"]
+"""How the times of a grid are spaced: evenly from a step below T, as DDRM and RED-diff do; evenly with T
+itself, as guided diffusion does; quadratically, dense where there is little noise; or so that
+(sigma_t / alpha_t)^(1/7) is even, as Karras et al. (2022) do, which needs a schedule."""
 
 
 class Schedule(Recorded, nn.Module, abc.ABC):
@@ -54,8 +56,22 @@ class Schedule(Recorded, nn.Module, abc.ABC):
         return self.alpha[t].view(shape), self.sigma[t].view(shape)
 
     def timesteps(self, steps: int, spacing: Spacing = "even") -> Tensor:
-        """The grid of ``time_grid`` for the times of this schedule."""
-        return time_grid(steps, self.T, spacing)
+        """The grid of ``time_grid`` for the times of this schedule, and "sigma", which depends on it."""
+        if spacing != "sigma":
+            return time_grid(steps, self.T, spacing)
+        need_steps(steps, self.T)
+        root = (self.sigma[1:] / self.alpha[1:]).double() ** (1 / 7)
+        wanted = torch.linspace(1, 0, steps).flip(0).to(root) * (root[-1] - root[0]) + root[0]
+        k = torch.arange(steps, device=root.device)
+        nearest = (root - wanted[:, None]).abs().argmin(1)
+        distinct = ((nearest - k).cummax(0).values + k).minimum(self.T - steps + k)
+        return torch.cat([distinct.flip(0) + 1, k[:1]]).cpu()
+
+
+def need_steps(steps: int, T: int) -> None:
+    """Raises ValueError unless there are so many times."""
+    if not 1 <= steps <= T:
+        raise ValueError(f"steps must be in [1, {T}], got {steps}.")
 
 
 def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
@@ -64,7 +80,7 @@ def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
     Even: t_i = 1 + floor((steps - 1 - i) T / steps), then 0. For steps that divide T this is the grid of the
     DDRM and RED-diff code (951, 901, ..., 1, 0 for 20 steps of 1000). Theirs takes more steps than asked for
     when they do not divide T; ours never does. Quadratic: the k-th time from the end is k^2 T / steps^2,
-    rounded up, and at least k: dense where there is little noise.
+    rounded up, and at least k: dense where there is little noise. Uniform: from T to 1, rounded.
 
     Args:
         steps: The number of steps.
@@ -74,9 +90,13 @@ def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
     Raises:
         ValueError: ``steps`` is not in [1, T].
     """
-    if not 1 <= steps <= T:
-        raise ValueError(f"steps must be in [1, {T}], got {steps}.")
+    need_steps(steps, T)
     k = torch.arange(steps, -1, -1)
+    if spacing == "sigma":
+        raise ValueError("the spacing 'sigma' is one of samplers, which know the schedule.")
+    if spacing == "uniform":
+        rest = (T - 1) / max(steps - 1, 1)
+        return torch.where(k > 0, T - ((steps - k) * rest).round(), 0).long()
     if spacing == "quadratic":
         return torch.maximum(-(-(k**2) * T // steps**2), k)
     return torch.where(k > 0, 1 + (k - 1) * T // steps, 0)

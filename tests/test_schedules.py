@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_inv.schedules import CosineSchedule, LinearSchedule, Schedule
+from lightning_inv.schedules import CosineSchedule, LinearSchedule, Schedule, time_grid
 
 SCHEDULES = [LinearSchedule(), LinearSchedule(T=100), CosineSchedule(), CosineSchedule(T=50)]
 
@@ -40,7 +40,7 @@ def test_scales_broadcast_over_images() -> None:
     assert alpha_t.shape == sigma_t.shape == (2, 1, 1, 1)
 
 
-@pytest.mark.parametrize("spacing", ["even", "quadratic"])
+@pytest.mark.parametrize("spacing", ["even", "uniform", "quadratic", "sigma"])
 @pytest.mark.parametrize("steps", [1, 3, 20, 30, 31, 300, 999, 1000])
 def test_grid_has_exactly_the_steps_asked_for(steps: int, spacing: str) -> None:
     grid = LinearSchedule().timesteps(steps, spacing)
@@ -67,3 +67,24 @@ def test_impossible_steps_are_refused(steps: int) -> None:
 def test_betas_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match=r"got 0\.5 and 0\.1"):
         LinearSchedule(beta_min=0.5, beta_max=0.1)
+
+
+def test_uniform_grid_is_that_of_guided_diffusion() -> None:
+    """Respaced times i (T - 1) / (N - 1), rounded, which count from 0."""
+    expected = [1 + round(i * 999 / 19) for i in range(20)]
+    assert LinearSchedule().timesteps(20, "uniform").tolist() == [*expected[::-1], 0]
+
+
+def test_sigma_grid_is_even_in_the_seventh_root_of_the_noise() -> None:
+    schedule = LinearSchedule()
+    times = schedule.timesteps(20, "sigma")[:-1]
+    root = (schedule.sigma / schedule.alpha).double()[times] ** (1 / 7)
+    assert (times[0], times[-1]) == (1000, 1)
+    assert (
+        root.diff()[:-3] / root.diff().mean() - 1
+    ).abs().max() < 0.1  # the last times are whole numbers, too
+
+
+def test_plans_that_know_no_schedule_refuse_sigma() -> None:
+    with pytest.raises(ValueError, match="'sigma' is one of samplers"):
+        time_grid(5, 1000, "sigma")

@@ -2,6 +2,7 @@
 
 from lightning_inv.solvers.base import Problem, Solver
 from lightning_inv.solvers.ddrm import DDRM
+from lightning_inv.solvers.ddrm_jpeg import DDRMJPEG
 from lightning_inv.solvers.descent import Descent
 from lightning_inv.solvers.plans import Grid, Oscillating, Reversed, Shuffled, TimePlan
 from lightning_inv.solvers.plug_and_play import PlugAndPlay
@@ -12,6 +13,7 @@ from lightning_inv.solvers.unconditional import Unconditional
 
 __all__ = [
     "DDRM",
+    "DDRMJPEG",
     "Descent",
     "Grid",
     "Oscillating",

@@ -17,7 +17,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise import NoiseStream
 from lightning_inv.noise_models import Noise
-from lightning_inv.operators import LinearOperator, Operator, SVDOperator
+from lightning_inv.operators import Coding, LinearOperator, Operator, SVDOperator
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ REASONS = {
     Operator: "a measurement",
     LinearOperator: "a linear operator",
     SVDOperator: "a linear operator with a singular value decomposition",
+    Coding: "an operator that codes images, such as JPEG",
 }
 
 

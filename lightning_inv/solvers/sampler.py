@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from lightning_inv.denoisers import Estimate
+from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.schedules import Schedule, Spacing
 from lightning_inv.solvers.base import Problem, Solver
 
@@ -19,18 +19,22 @@ class Sampler(Solver):
 
     Args:
         steps: The number of denoising steps.
-        spacing: How the times are spaced: evenly, or quadratically, dense where there is little noise.
+        spacing: How the times are spaced, see ``Spacing``.
     """
 
     spacing: Spacing = field(default="even", kw_only=True)
 
     @torch.no_grad()
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
-        times = problem.prior.schedule.timesteps(self.steps, self.spacing).to(problem.rng.device)
+        times = self.times(problem.prior).to(problem.rng.device)
         x_t = self.start(problem, times[0])
         for t, s in pairwise(times):
             x_t = self.step(problem, x_t, t, s)
             yield x_t
+
+    def times(self, prior: Denoiser) -> Tensor:
+        """The times from the first to 0, shape ``(steps + 1,)``."""
+        return prior.schedule.timesteps(self.steps, self.spacing)
 
     def start(self, problem: Problem, t: Tensor) -> Tensor:
         """Draws x_t at the first time."""
