@@ -24,17 +24,23 @@ class Composition(Operator):
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         self.inner.check(shape, names)
+        self.outer.check(self._between(shape), names)
+
+    def _between(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        """The shape of what the inner operator makes, which must be that of an image."""
         between = self.inner.measured_shape(shape)
         if len(between) != 3:
             raise ValueError(
                 f"{type(self.outer).__name__} needs images, but {type(self.inner).__name__} makes "
                 f"shape {between}."
             )
-        self.outer.check(between, names)
+        return between
+
+    def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
+        return self.outer.measured_shape(self._between(shape))
 
     def prepare(self, images: Images) -> Operator:
-        self.check(images.shape, images.names)
-        between = Images(self.inner.measured_shape(images.shape), images.names, images.rng)
+        between = Images(self._between(images.shape), images.names, images.rng)
         return type(self)(self.outer.prepare(between), self.inner.prepare(images))
 
     @property

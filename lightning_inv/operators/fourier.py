@@ -1,12 +1,12 @@
 """Fourier transforms that are real and orthogonal, and measurements in the Fourier domain."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightning_inv.operators.base import Images, Operator, SVDOperator, need_channels
+from lightning_inv.operators.base import need_channels
+from lightning_inv.operators.inpainting import Masked
 from lightning_inv.operators.masks import CartesianMask, Mask
 
 
@@ -40,7 +40,7 @@ def as_channels(z: Tensor) -> Tensor:
     return torch.stack([z.real, z.imag], 1)
 
 
-class FourierSubsampling(SVDOperator):
+class FourierSubsampling(Masked):
     """Part of the Fourier coefficients of a complex image, as a single coil of an MRI scanner sees it.
 
     x and y have two channels, the real and the imaginary part. The frequency 0 is in the middle of y, and
@@ -51,38 +51,14 @@ class FourierSubsampling(SVDOperator):
     """
 
     def __init__(self, mask: Mask | None = None) -> None:
-        super().__init__()
-        self.mask = mask or CartesianMask()
+        super().__init__(mask or CartesianMask())
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         need_channels(self, shape, 2)
-        self.mask.check(shape, names)
-
-    @property
-    def random(self) -> bool:
-        return self.mask.random
-
-    def fingerprint(self) -> Any:
-        return self.mask.fingerprint()
-
-    def prepare(self, images: Images) -> Operator:
-        self.check(images.shape, images.names)
-        return self.with_buffers(images, s=self.mask.draw(images))
-
-    def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
-        return shape
-
-    def observed(self, y: Tensor) -> Tensor:
-        return self.s
+        super().check(shape, names)
 
     def V(self, z: Tensor) -> Tensor:
         return as_channels(centred_ifft(as_complex(z)))
 
     def Vt(self, x: Tensor) -> Tensor:
         return as_channels(centred_fft(as_complex(x)))
-
-    def U(self, z: Tensor) -> Tensor:
-        return self.s * z
-
-    def Ut(self, y: Tensor) -> Tensor:
-        return self.s * y

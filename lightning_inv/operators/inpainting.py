@@ -9,19 +9,16 @@ from lightning_inv.operators.base import Images, Operator, SVDOperator
 from lightning_inv.operators.masks import Mask, RandomMask
 
 
-class Inpainting(SVDOperator):
-    """A(x) = mask x: an image with zeros where pixels are hidden; all singular values are 0 or 1.
-
-    y has the shape of the image, as in the "in2" operator of RED-diff, so that a weight chosen for it holds
-    here.
+class Masked(SVDOperator):
+    """Sees some coefficients of an orthogonal transform; y is 0 elsewhere, singular values are 0 or 1.
 
     Args:
-        mask: The rule that says which pixels are seen; half of them, at random, if None.
+        mask: The rule that says which coefficients are seen.
     """
 
-    def __init__(self, mask: Mask | None = None) -> None:
+    def __init__(self, mask: Mask) -> None:
         super().__init__()
-        self.mask = mask or RandomMask()
+        self.mask = mask
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         self.mask.check(shape, names)
@@ -34,7 +31,7 @@ class Inpainting(SVDOperator):
         return self.mask.fingerprint()
 
     def prepare(self, images: Images) -> Operator:
-        self.mask.check(images.shape, images.names)
+        self.check(images.shape, images.names)
         return self.with_buffers(images, s=self.mask.draw(images))
 
     def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
@@ -43,14 +40,28 @@ class Inpainting(SVDOperator):
     def observed(self, y: Tensor) -> Tensor:
         return self.s
 
-    def V(self, z: Tensor) -> Tensor:
-        return z
-
-    def Vt(self, x: Tensor) -> Tensor:
-        return x
-
     def U(self, z: Tensor) -> Tensor:
         return self.s * z
 
     def Ut(self, y: Tensor) -> Tensor:
         return self.s * y
+
+
+class Inpainting(Masked):
+    """A(x) = mask x: an image with zeros where pixels are hidden; all singular values are 0 or 1.
+
+    y has the shape of the image, as in the "in2" operator of RED-diff, so that a weight chosen for it holds
+    here.
+
+    Args:
+        mask: The rule that says which pixels are seen; half of them, at random, if None.
+    """
+
+    def __init__(self, mask: Mask | None = None) -> None:
+        super().__init__(mask or RandomMask())
+
+    def V(self, z: Tensor) -> Tensor:
+        return z
+
+    def Vt(self, x: Tensor) -> Tensor:
+        return x
