@@ -154,3 +154,12 @@ def need_nonnegative(solver: Solver, *names: str) -> None:
             raise ValueError(
                 f"{type(solver).__name__}.{name} must be at least 0, got {getattr(solver, name)}."
             )
+
+
+def need_shares(solver: Solver, *names: str) -> None:
+    """Raises ValueError unless these settings are numbers in [0, 1]."""
+    for name in names:
+        if not 0 <= getattr(solver, name) <= 1:
+            raise ValueError(
+                f"{type(solver).__name__}.{name} must be in [0, 1], got {getattr(solver, name)}."
+            )

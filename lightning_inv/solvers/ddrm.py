@@ -13,7 +13,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import Operator, SVDOperator
-from lightning_inv.solvers.base import Problem
+from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler
 
 
@@ -42,9 +42,7 @@ class DDRM(Sampler):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        for name in ("eta", "eta_b"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"DDRM.{name} must be in [0, 1], got {getattr(self, name)}.")
+        need_shares(self, "eta", "eta_b")
 
     def start(self, problem: Problem, t: Tensor) -> Tensor:
         A, seen, y, level = spectrum(problem)

@@ -13,7 +13,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import Coding, Operator
 from lightning_inv.schedules import time_grid
-from lightning_inv.solvers.base import Problem
+from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler
 
 
@@ -45,9 +45,7 @@ class DDRMJPEG(Sampler):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        for name in ("eta", "eta_b"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"DDRMJPEG.{name} must be in [0, 1], got {getattr(self, name)}.")
+        need_shares(self, "eta", "eta_b")
         if not self.steps <= self.first <= prior.schedule.T:
             raise ValueError(
                 f"DDRMJPEG.first must be in [steps, T] = [{self.steps}, {prior.schedule.T}], "

@@ -8,7 +8,7 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import Operator
-from lightning_inv.solvers.base import Problem
+from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler, ddim_step
 
 
@@ -32,8 +32,7 @@ class Unconditional(Sampler):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"Unconditional.eta must be in [0, 1], got {self.eta}.")
+        need_shares(self, "eta")
 
     def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
         noise = problem.noise() if self.eta else None
