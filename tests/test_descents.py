@@ -11,6 +11,7 @@ from conftest import SHAPE, images
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import GaussianDenoiser, MeteredDenoiser
 from lightning_inv.noise import NoiseStream
+from lightning_inv.noise_models import GaussianNoise
 from lightning_inv.operators import Identity, Inpainting
 from lightning_inv.recipes import describe
 from lightning_inv.schedules import LinearSchedule
@@ -92,6 +93,14 @@ def test_the_learning_rate_falls_to_its_end(prior: GaussianDenoiser) -> None:
 def test_an_optimizer_with_closure_is_refused(prior: GaussianDenoiser) -> None:
     with pytest.raises(TypeError, match="REDDiff needs an optimizer without closure, got LBFGS"):
         REDDiff(optimizer=torch.optim.LBFGS)(problem_of(prior, 1))
+
+
+def test_an_image_without_noise_does_not_change_how_others_start(prior: GaussianDenoiser) -> None:
+    y, sigma = torch.ones(2, *SHAPE), torch.tensor([0.0, 1.0])
+    measurement = Measurement(Identity(), noise=GaussianNoise(sigma))
+    rng = NoiseStream.of(0, range(2), "solver")
+    x = REDDiff(start_from="wiener").first_image(Problem(y, measurement, prior, rng))
+    torch.testing.assert_close(x, torch.tensor([1.0, 0.5]).view(2, 1, 1, 1).expand(2, *SHAPE))
 
 
 def test_settings_with_an_optimizer_are_plain_data() -> None:

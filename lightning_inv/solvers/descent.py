@@ -84,11 +84,8 @@ class Descent(Solver):
             )
 
     def make_optimizer(self, leaves: list[Tensor]) -> torch.optim.Optimizer:
-        """The optimizer of these leaves."""
-        optimizer = (self.optimizer or self.usual_optimizer)(leaves)
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr
-        return optimizer
+        """The optimizer of these leaves; each step sets its learning rate."""
+        return (self.optimizer or self.usual_optimizer)(leaves)
 
     @property
     @abc.abstractmethod
@@ -131,10 +128,13 @@ class Descent(Solver):
         """The first image, shape ``(B, C, H, W)``."""
         if self.start_from == "noise":
             return problem.noise()
-        A, variance = problem.measurement.operator, problem.measurement.variance(problem.y)
-        if self.start_from == "wiener" and isinstance(A, LinearOperator) and (variance > 0).all():
-            return A.prox(torch.zeros(problem.shape, device=problem.y.device), problem.y, variance)
-        return A.pinv(problem.y)
+        A, y = problem.measurement.operator, problem.y
+        if self.start_from != "wiener" or not isinstance(A, LinearOperator):
+            return A.pinv(y)
+        variance = problem.measurement.variance(y)
+        tiny = torch.finfo(variance.dtype).tiny
+        x = A.prox(torch.zeros(problem.shape, device=y.device), y, variance.clamp(min=tiny))
+        return x if (variance > 0).all() else torch.where(variance > 0, x, A.pinv(y))  # for each image
 
     def image(self, problem: Problem, mu: Tensor) -> Tensor:
         """The image that the variables stand for, shape ``(B, C, H, W)``."""
