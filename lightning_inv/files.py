@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,11 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+ASSETS = Path(__file__).parent / "assets"
+"""Files that ship with the package."""
 
 
 @contextmanager
@@ -59,3 +64,43 @@ def read_array(path: Path) -> Tensor:
         return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float64))
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"the array {path} cannot be read: {error}.") from None
+
+
+def shipped(path: str | Path) -> Path:
+    """The path; of a bare name that is no file, the safetensors file of that name that ships here, if any."""
+    path = Path(path)
+    if len(path.parts) == 1 and not path.suffix and not path.is_file():
+        own = ASSETS / f"{path}.safetensors"
+        return own if own.is_file() else path
+    return path
+
+
+def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header and the tensors of a safetensors file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated or of another format.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of weights {path}.")
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is truncated or not a safetensors file: {error}.") from None
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Gives a module the weights of a safetensors file, in 32 bits.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is truncated, of another format, or its weights are those of another module.
+    """
+    _, weights = read_weights(path)
+    try:
+        module.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except RuntimeError as error:
+        reason = textwrap.shorten(str(error), 400, placeholder=" ...")  # torch lists every weight
+        raise ValueError(f"{path} does not hold weights of {type(module).__name__}: {reason}") from None

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.files import atomic_write
+from lightning_inv.files import atomic_write, read_weights, shipped
 from lightning_inv.networks import Network
 from lightning_inv.recipes import build
 from lightning_inv.schedules import Schedule
 
-ASSETS = Path(__file__).parent / "assets"
 FORMAT = "lightning_inv.prior/1"
 
 
@@ -65,7 +63,7 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated, is not a prior, or names what is not trusted.
     """
-    header, weights = _read(Path(path))
+    header, weights = _read(path)
     if header.get("format") != FORMAT:
         raise ValueError(
             f"{path} is not a prior of this version: format {header.get('format')!r}, not {FORMAT!r}."
@@ -89,21 +87,15 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: The file is truncated or not a prior.
     """
-    header, _ = _read(Path(path))
+    header, _ = _read(path)
     try:
         return json.loads(header.get("provenance", "{}"))
     except ValueError as error:
         raise ValueError(f"{path} holds damaged provenance: {error}.") from None
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    if len(path.parts) == 1 and not path.suffix and not path.is_file():  # a bare name, not a path
-        shipped = ASSETS / f"{path}.safetensors"
-        path = shipped if shipped.is_file() else path
+def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    path = shipped(path)
     if not path.is_file():
         raise FileNotFoundError(f"no prior at {path}; train one with train.py, or give the path of one.")
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is truncated or not a safetensors file: {error}.") from None
+    return read_weights(path)

@@ -65,7 +65,7 @@ def _plain(value: Any) -> Any:
         return {"class_path": _path(made), "init_args": _plain(value.keywords)}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    return _path(value) if isinstance(value, type) else value
+    return _path(value) if isinstance(value, type) or inspect.isfunction(value) else value
 
 
 def describe(settings: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ LAYERS = [
     {"schedules", "networks", "metrics", "noise_models"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
-    {"solvers"},
+    {"solvers", "posteriors"},
     {"data"},
     {"modules"},
     {"callbacks"},

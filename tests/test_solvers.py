@@ -14,7 +14,7 @@ from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import HighDynamicRange, Identity, Images, Inpainting, SVDOperator
 from lightning_inv.schedules import LinearSchedule
 from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, PseudoInverse, REDDiff, Solver, Unconditional
-from lightning_inv.solvers.reddiff import Weighting
+from lightning_inv.solvers.weightings import Weighting
 
 MEAN, VAR, SHAPE = 0.1, 0.25, (1, 8, 8)
 SOLVERS = [

@@ -7,6 +7,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 import lightning_inv
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
@@ -112,22 +114,30 @@ class Manifest:
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, Any]:
     """All that decides the results, as hashes and plain data; batch size and devices do not."""
-    weights = hashlib.sha256()
-    for name, tensor in sorted(module.prior.state_dict().items()):
-        weights.update(name.encode())
-        weights.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     measurement = module.measurement
+    parts = zip(module.solvers, module.parts, strict=True)
+    solvers = {name: describe(solver) for name, solver in module.solvers.items()}
     return {
         "version": lightning_inv.__version__,
-        "prior": weights.hexdigest(),
+        "prior": weights_digest(module.prior),
         "denoiser": hashlib.sha256(json.dumps(module.prior.recipe, default=repr).encode()).hexdigest(),
         "operator": measurement and measurement.operator.recipe,
         "noise": measurement and describe(measurement.noise),
         "files": measurement and digest(measurement.fingerprint()),
-        "solvers": {name: describe(solver) for name, solver in module.solvers.items()},
+        "solvers": json.loads(json.dumps(solvers, default=repr)),
+        "parts": {name: weights_digest(part) for name, part in parts if len(part)} or None,
         "samples": module.samples,
         "seed": module.seed,
         "label": module.label,
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
         "precision": precision,
     }
+
+
+def weights_digest(module: nn.Module) -> str:
+    """A hash of the weights and buffers of a module."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -1,12 +1,10 @@
 """Data that need no file of the user."""
 
-from pathlib import Path
 from typing import Any
 
 from lightning_inv.data.base import ImageDataModule, ImageDataset
 from lightning_inv.data.image_files import FolderDataset, find_images, image_names
-
-ASSETS = Path(__file__).parents[1] / "assets"
+from lightning_inv.files import ASSETS
 
 
 class SampleImages(ImageDataModule):

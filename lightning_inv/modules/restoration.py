@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.data import ImageDataset
@@ -110,6 +110,8 @@ class Restoration(LightningModule):
         if isinstance(prior, str | Path):
             prior = load_prior(prior, packages)
         self.prior = prior.eval().requires_grad_(False)
+        self.parts = nn.ModuleList(nn.ModuleList(solver.modules()) for solver in solvers.values())
+        self.parts.eval().requires_grad_(False)  # what solvers hold moves with the model
         self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
         self.label, classes = label, self.prior.num_classes
         if label is not None and not 0 <= label < (classes or 0):

@@ -5,13 +5,14 @@ every batch and every device.
 """
 
 import abc
+import dataclasses
 import inspect
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
@@ -53,7 +54,7 @@ class Problem:
 
     def energy(self, x: Tensor) -> Tensor:
         """The energy of each image, averaged over the entries of y, shape ``(B,)``."""
-        return self.measurement(x, self.y) / self.y[0].numel()
+        return self.measurement.mean(x, self.y)
 
 
 REASONS = {
@@ -92,13 +93,21 @@ class Solver(abc.ABC):
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         """Finds before any work what the solver cannot do; the errors are those of a call."""
-        if not self.serves(measurement):
+        if not self.accepts(measurement):
             raise TypeError(self._refusal(measurement))
         if not 1 <= self.steps <= prior.schedule.T:
             raise ValueError(
                 f"{type(self).__name__}.steps must be in [1, {prior.schedule.T}], the times of the prior, "
                 f"got {self.steps}."
             )
+
+    def accepts(self, measurement: Measurement | None) -> bool:
+        """Whether the solver, as it is set, can deal with this kind of operator and of noise."""
+        return self.serves(measurement)
+
+    def modules(self) -> list[nn.Module]:
+        """The modules among the settings, such as a classifier; whoever calls the solver moves them."""
+        return list(modules_among(self))
 
     @classmethod
     def serves(cls, measurement: Measurement | None) -> bool:
@@ -145,6 +154,20 @@ def kinds_of(kind: type[Solver]) -> Iterator[type[Solver]]:
         if not inspect.isabstract(child):
             yield child
         yield from kinds_of(child)
+
+
+def modules_among(settings: Any) -> Iterator[nn.Module]:
+    """The modules in settings: dataclasses, lists and dictionaries, one within another."""
+    if isinstance(settings, nn.Module):
+        yield settings
+        return
+    if dataclasses.is_dataclass(settings):
+        settings = [getattr(settings, field.name) for field in dataclasses.fields(settings)]
+    elif isinstance(settings, dict):
+        settings = settings.values()
+    if isinstance(settings, Iterable) and not isinstance(settings, str):
+        for part in settings:
+            yield from modules_among(part)
 
 
 def need_nonnegative(solver: Solver, *names: str) -> None:

@@ -100,25 +100,24 @@ class Descent(Solver):
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         variables = Variables(self.start(problem))
         optimizer = self.make_optimizer(variables.flat)
+        update = self.updates(problem, variables, optimizer)
         times = self.plan.draw(self.visits, problem.prior.schedule.T, problem.rng)
         for i, t in enumerate(times.unflatten(0, (self.steps, -1))):
             for group in optimizer.param_groups:
                 group["lr"] = self.lr * (1 - (1 - self.lr_end) * i / self.steps)
-            self.update(problem, variables, optimizer, [one.squeeze() for one in t], i)
+            update([one.squeeze() for one in t], i)
             with torch.no_grad():
                 yield self.image(problem, *variables.parts())
 
-    def update(
-        self,
-        problem: Problem,
-        variables: Variables,
-        optimizer: torch.optim.Optimizer,
-        t: list[Tensor],
-        i: int,
-    ) -> None:
-        """One step, at these times."""
-        loss = functools.partial(self.loss, problem, t, i)
-        variables.step(optimizer, variables.gradients(loss))
+    def updates(
+        self, problem: Problem, variables: Variables, optimizer: torch.optim.Optimizer
+    ) -> Callable[[list[Tensor], int], None]:
+        """What makes one step of a run, given the times visited in it and its number."""
+
+        def update(t: list[Tensor], i: int) -> None:
+            variables.step(optimizer, variables.gradients(functools.partial(self.loss, problem, t, i)))
+
+        return update
 
     def start(self, problem: Problem) -> tuple[Tensor, ...]:
         """The first values of the variables, shape ``(B, ...)`` each."""

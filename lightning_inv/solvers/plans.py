@@ -87,7 +87,7 @@ class Oscillating(TimePlan):
     """A descending line with a cosine on it whose swing shrinks, so that structure is revisited.
 
     t_i / T = low + (1 - low) [(S - i) / line + (S - i) / share cos(i / period)] / S with S steps, clipped to
-    [1, T]. The defaults are those of the MNIST experiment; ``tests/test_descents.py`` has the others.
+    [1, T]. The defaults are those of the MNIST experiment; ``configs/solvers/paper`` has the others.
 
     Source: the code of Graikos et al. (2022).
 

@@ -4,10 +4,9 @@ Source: Mardani et al. (2024), A Variational Perspective on Solving Inverse Prob
 https://arxiv.org/abs/2305.04391, algorithm 1.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,18 +16,7 @@ from lightning_inv.denoisers import Denoiser
 from lightning_inv.solvers.base import Problem, need_nonnegative
 from lightning_inv.solvers.descent import Descent, MakeOptimizer, Start
 from lightning_inv.solvers.plans import Grid, TimePlan
-
-Weighting = Literal["linear", "sqrt", "square", "log", "trunc_linear", "power2over3", "const"]
-WEIGHTINGS: dict[Weighting, Callable[[Tensor], Tensor]] = {
-    "linear": lambda s: s,
-    "sqrt": torch.sqrt,
-    "square": torch.square,
-    "log": torch.log1p,
-    "trunc_linear": lambda s: s.clamp(max=1.0),
-    "power2over3": lambda s: s ** (2 / 3),
-    "const": torch.ones_like,
-}
-"""How the weight of the prior depends on s = sigma_t / alpha_t, the noise over the image."""
+from lightning_inv.solvers.weightings import Weighting, check_weighting, weight_of
 
 
 @dataclass(frozen=True)
@@ -53,7 +41,7 @@ class REDDiff(Descent):
         steps: The number of gradient steps.
         lr: The learning rate, whatever the optimizer.
         weight: The weight lambda of the prior.
-        weighting: The function w, see ``WEIGHTINGS``.
+        weighting: The function w, by name, see ``WEIGHTINGS``, or any function.
         obs_weight: The weight of the data term.
         sigma_x0: The standard deviation of the Gaussian around mu; where it begins, if it is fitted.
         fit_sigma: Whether it is fitted.
@@ -84,9 +72,7 @@ class REDDiff(Descent):
         need_nonnegative(self, "weight", "obs_weight", "sigma_x0")
         if self.fit_sigma and not self.sigma_x0:
             raise ValueError("REDDiff.fit_sigma needs a positive sigma_x0 to begin with, got 0.")
-        if self.weighting not in WEIGHTINGS:
-            known = ", ".join(WEIGHTINGS)
-            raise ValueError(f"REDDiff.weighting must be one of {known}, got {self.weighting!r}.")
+        check_weighting(self.weighting, "REDDiff")
 
     @property
     def visits(self) -> int:
@@ -117,5 +103,5 @@ class REDDiff(Descent):
         prior = (eps_hat - eps) * x
         if self.fit_sigma:
             prior = prior - s / 2 * (alpha_t**2 * sigma_x0**2 + sigma_t**2).log()
-        prior = (WEIGHTINGS[self.weighting](s) * prior).flatten(1).mean(1)
+        prior = (weight_of(self.weighting, s) * prior).flatten(1).mean(1)
         return (self.obs_weight * problem.energy(x) + self.weight * prior).sum()

@@ -1,23 +1,15 @@
-"""Constraints: how badly an image x explains what was seen, y."""
+"""What was seen of an image."""
 
-import abc
 from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from lightning_inv.constraints.base import Constraint
 from lightning_inv.noise import NoiseStream
 from lightning_inv.noise_models import GaussianNoise, Noise
 from lightning_inv.operators import Images, Operator
-
-
-class Constraint(nn.Module, abc.ABC):
-    """An energy, small where x agrees with y."""
-
-    @abc.abstractmethod
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """The energy of each pair, summed over its entries, shape ``(B,)``."""
 
 
 class Measurement(Constraint):
@@ -80,6 +72,9 @@ class Measurement(Constraint):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return (self.noise.weight(y) * self.residual(x, y).square()).flatten(1).sum(1) / 2
+
+    def entries(self, x: Tensor, y: Tensor) -> int:
+        return y[0].numel()
 
     def variance(self, y: Tensor) -> Tensor:
         """The variance of the noise, averaged over the entries of y, shape ``(B, 1, 1, 1)``."""
