@@ -116,15 +116,14 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
     """All that decides the results, as hashes and plain data; batch size and devices do not."""
     measurement = module.measurement
     parts = zip(module.solvers, module.parts, strict=True)
-    solvers = {name: describe(solver) for name, solver in module.solvers.items()}
     return {
         "version": lightning_inv.__version__,
         "prior": weights_digest(module.prior),
         "denoiser": hashlib.sha256(json.dumps(module.prior.recipe, default=repr).encode()).hexdigest(),
-        "operator": measurement and measurement.operator.recipe,
+        "operator": measurement and plain(measurement.operator.recipe),
         "noise": measurement and describe(measurement.noise),
         "files": measurement and digest(measurement.fingerprint()),
-        "solvers": json.loads(json.dumps(solvers, default=repr)),
+        "solvers": {name: plain(describe(solver)) for name, solver in module.solvers.items()},
         "parts": {name: weights_digest(part) for name, part in parts if len(part)} or None,
         "samples": module.samples,
         "seed": module.seed,
@@ -132,6 +131,11 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
         "precision": precision,
     }
+
+
+def plain(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as plain data; a module in it, such as a classifier, by its structure."""
+    return json.loads(json.dumps(recipe, default=repr))
 
 
 def weights_digest(module: nn.Module) -> str:

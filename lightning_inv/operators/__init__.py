@@ -4,6 +4,7 @@ from lightning_inv.operators.base import Images, LinearOperator, Operator, SVDOp
 from lightning_inv.operators.blur import CircularBlur, ReflectBlur, SeparableBlur
 from lightning_inv.operators.color import Grayscale
 from lightning_inv.operators.composition import Composition, LinearComposition, LinearStack, Stack
+from lightning_inv.operators.deepinv import DeepinvLinear, DeepinvPhysics
 from lightning_inv.operators.differentiated import Differentiated
 from lightning_inv.operators.drawn_masks import StrokeMask, TextMask
 from lightning_inv.operators.fourier import FourierSubsampling
@@ -48,6 +49,8 @@ __all__ = [
     "Clipping",
     "Coding",
     "Composition",
+    "DeepinvLinear",
+    "DeepinvPhysics",
     "DenseMatrix",
     "Differentiated",
     "FourierSubsampling",
