@@ -2,12 +2,23 @@
 
 import pytest
 import torch
+from families import OPERATORS
 from helpers import tiny_prior
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.noise import NoiseStream
-from lightning_inv.operators import HighDynamicRange, Identity
-from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, PseudoInverse, REDDiff, Solver, Unconditional
+from lightning_inv.noise_models import Noise, PoissonGaussianNoise, PoissonNoise, SaltAndPepper
+from lightning_inv.operators import Composition, HighDynamicRange, Identity, Operator, Stack
+from lightning_inv.solvers import (
+    DDRM,
+    DDRMJPEG,
+    PlugAndPlay,
+    Problem,
+    PseudoInverse,
+    REDDiff,
+    Solver,
+    Unconditional,
+)
 
 
 class Picky(DDRM):
@@ -52,9 +63,54 @@ def test_ddrm_refuses_an_operator_without_svd() -> None:
         DDRM()(problem)
 
 
+SOLVERS = [DDRM(), DDRMJPEG(), REDDiff(), PlugAndPlay(), PseudoInverse()]
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_a_solver_serves_an_operator_or_says_which_solvers_do(solver: Solver, name: str) -> None:
+    measurement = Measurement(OPERATORS[name].operator)
+    if solver.serves(measurement):
+        solver.check(tiny_prior(), measurement)
+        return
+    mine, theirs = type(solver).__name__, type(measurement.operator).__name__
+    with pytest.raises(TypeError, match=rf"{mine} needs .*, got {theirs}; .* can do without") as refused:
+        solver.check(tiny_prior(), measurement)
+    able = [type(s).__name__ for s in SOLVERS if s.serves(measurement)]
+    assert len(able) >= 2
+    assert all(kind in str(refused.value) for kind in able)
+
+
+@pytest.mark.parametrize("noise", [PoissonNoise(), PoissonGaussianNoise(), SaltAndPepper()], ids=repr)
+def test_a_noise_is_served_or_refused_by_name(noise: Noise) -> None:
+    kind = type(noise).__name__
+    with pytest.raises(TypeError, match=rf"DDRM needs GaussianNoise or .*, got {kind}; .*REDDiff .*can do"):
+        DDRM().check(tiny_prior(), Measurement(Identity(), noise=noise))
+    REDDiff().check(tiny_prior(), Measurement(Identity(), noise=noise))
+
+
+class Square(Operator):
+    """Has no pseudo-inverse."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.square()
+
+
 @pytest.mark.parametrize(
-    "solver", [DDRM(), REDDiff(), PlugAndPlay(), PseudoInverse()], ids=lambda s: type(s).__name__
+    "operator",
+    [Square(), Composition(Identity(), Square()), Stack([Identity(), Square()])],
+    ids=lambda A: type(A).__name__,
 )
+def test_what_cannot_be_inverted_needs_another_start(operator: Operator) -> None:
+    kind, measurement = type(operator).__name__, Measurement(operator, 0.1)
+    message = rf"needs an operator with a pseudo-inverse, got {kind}; .*'noise' can do without"
+    for solver in (PseudoInverse(), REDDiff(), PlugAndPlay(start_from="wiener")):
+        with pytest.raises(TypeError, match=f"{type(solver).__name__}.*{message}"):
+            solver.check(tiny_prior(), measurement)
+    REDDiff(start_from="noise").check(tiny_prior(), measurement)
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
 def test_restoration_needs_a_measurement(solver: Solver) -> None:
     with pytest.raises(TypeError, match="got none"):
         solver(Problem(None, None, tiny_prior(), NoiseStream.of(0, [0], "solver")))

@@ -70,6 +70,11 @@ class Operator(Recorded, nn.Module, abc.ABC):
         """Whether ``prepare`` draws what differs from image to image, rather than reads it."""
         return False
 
+    @property
+    def invertible(self) -> bool:
+        """Whether there is a pseudo-inverse, or a guess in its place."""
+        return type(self).pinv is not Operator.pinv
+
     def fingerprint(self) -> Any:
         """Plain data that change when a file that the operator reads does."""
         return None

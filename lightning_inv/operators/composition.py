@@ -47,6 +47,10 @@ class Composition(Operator):
     def random(self) -> bool:
         return self.outer.random or self.inner.random
 
+    @property
+    def invertible(self) -> bool:
+        return self.outer.invertible and self.inner.invertible
+
     def fingerprint(self) -> Any:
         return [self.outer.fingerprint(), self.inner.fingerprint()]
 
@@ -106,6 +110,10 @@ class Stack(Operator):
     @property
     def random(self) -> bool:
         return any(operator.random for operator in self.operators)
+
+    @property
+    def invertible(self) -> bool:
+        return all(operator.invertible for operator in self.operators)
 
     def fingerprint(self) -> Any:
         return [operator.fingerprint() for operator in self.operators]

@@ -186,3 +186,10 @@ def need_shares(solver: Solver, *names: str) -> None:
             raise ValueError(
                 f"{type(solver).__name__}.{name} must be in [0, 1], got {getattr(solver, name)}."
             )
+
+
+def need_pinv(who: str, measurement: Measurement, other: str) -> None:
+    """Raises TypeError unless the operator has a pseudo-inverse; ``other`` is what can do without."""
+    if not measurement.operator.invertible:
+        kind = type(measurement.operator).__name__
+        raise TypeError(f"{who} needs an operator with a pseudo-inverse, got {kind}; {other} can do without.")

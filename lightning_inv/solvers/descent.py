@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import Problem, Solver, need_nonnegative
+from lightning_inv.solvers.base import Problem, Solver, need_nonnegative, need_pinv
 from lightning_inv.solvers.plans import TimePlan
 
 Start = Literal["pinv", "wiener", "noise"]
@@ -77,6 +77,8 @@ class Descent(Solver):
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
         need_nonnegative(self, "lr", "lr_end")
+        if self.start_from != "noise" and measurement is not None:
+            need_pinv(f"{type(self).__name__}.start_from {self.start_from!r}", measurement, "'noise'")
         self.plan.times(self.visits, prior.schedule.T)
         if isinstance(made := self.make_optimizer([torch.zeros(1, requires_grad=True)]), torch.optim.LBFGS):
             raise TypeError(
