@@ -10,8 +10,6 @@ the page from what is there. Options not listed here, such as --model.prior, are
 
 import argparse
 import json
-import os
-import subprocess
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -19,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from classical import METHODS, measure, name_of, restore, score, tune
 from jsonargparse import ArgumentParser
+from pages import environment, table, write_part
 
 from lightning_inv.callbacks.manifest import Manifest, digest, write_json
 from lightning_inv.callbacks.report import statistics
@@ -77,7 +75,7 @@ def main(args: Sequence[str] | None = None) -> None:
     for task in () if options.page_only else options.tasks:
         run_solvers(task, options, more)
         run_classical(task, options)
-    options.page.write_text(page(options.folder, options.tasks, options.limit), encoding="utf-8")
+    write_part(options.page, "restoration", page(options.folder, options.tasks, options.limit))
 
 
 def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None:
@@ -97,19 +95,9 @@ def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None
 
 def note_environment(options: argparse.Namespace) -> None:
     """Adds to ``environments.json`` what is about to compute results, unless it is there already."""
-
-    def git(*words: str) -> str:
-        command, here = ["git", "--no-optional-locks", *words], Path(__file__).parent
-        return subprocess.run(command, cwd=here, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--", ".", "../lightning_inv", "../configs")
-    device = f"CPU of {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-    if options.accelerator != "cpu" and torch.accelerator.is_available():
-        device = torch.get_device_module().get_device_name()
-    commit = git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
     path = options.folder / "environments.json"
     known = json.loads(path.read_text()) if path.exists() else []
-    new = f"commit {commit}, torch {torch.__version__}, {device}"
+    new = environment(options.accelerator)
     write_json(path, [*known, *([] if new in known else [new])])
 
 
@@ -233,12 +221,6 @@ def section(task: str, rows: dict[str, Scores]) -> str:
     cells = {x: [cell(scores[key], form) for key, (_, form) in COLUMNS.items()] for x, scores in rows.items()}
     heads = ["method", *(head for head, _ in COLUMNS.values())]
     return f"## {task.replace('_', ' ').capitalize()}\n\n" + table(heads, cells)
-
-
-def table(heads: list[str], rows: dict[str, list[str]]) -> str:
-    """A table in Markdown."""
-    lines = [heads, ["---"] * len(heads), *([label, *cells] for label, cells in rows.items())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cell(values: list[Any], form: str) -> str:

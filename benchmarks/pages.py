@@ -1,0 +1,41 @@
+"""Pages that more than one script writes to: each keeps to its own part."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import torch
+
+
+def write_part(page: Path, name: str, text: str) -> None:
+    """Writes the part of a page between the marks of this name; the other parts stay as they are."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    held = page.read_text(encoding="utf-8") if page.exists() else ""
+    part = f"{begin}\n{text.strip()}\n{end}\n"
+    found = re.search(rf"{re.escape(begin)}.*?{re.escape(end)}\n", held, re.S)
+    whole = (
+        held[: found.start()] + part + held[found.end() :] if found else "\n".join(filter(None, [held, part]))
+    )
+    page.write_text(whole, encoding="utf-8")
+
+
+def environment(accelerator: str = "cpu") -> str:
+    """The commit, with a note of changes that it lacks, the version of PyTorch and the device."""
+
+    def git(*words: str) -> str:
+        command, here = ["git", "--no-optional-locks", *words], Path(__file__).parent
+        return subprocess.run(command, cwd=here, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", ".", "../lightning_inv", "../configs")
+    device = f"CPU of {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    if accelerator != "cpu" and torch.accelerator.is_available():
+        device = torch.get_device_module().get_device_name()
+    commit = git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
+    return f"commit {commit}, torch {torch.__version__}, {device}"
+
+
+def table(heads: list[str], rows: dict[str, list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *([label, *cells] for label, cells in rows.items())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
