@@ -84,7 +84,14 @@ def test_problem_is_solved(name: str, data: Path, tmp_path: Path) -> None:
     assert summary["images"] == 2
 
 
-@pytest.mark.parametrize("name", [name for name in names("problems") if name != "unconditional"])
+MEASURED = [
+    name
+    for name in names("problems")
+    if read_config(CONFIGS / "problems" / f"{name}.yaml")["model"]["measurement"]
+]
+
+
+@pytest.mark.parametrize("name", MEASURED)
 def test_presets_explain_what_was_seen(name: str, tmp_path: Path) -> None:
     """The residual of the true image is sigma; a solver that ignored y would be many times off."""
     summary = infer(
@@ -213,6 +220,12 @@ def test_a_file_refines_the_solvers_that_it_includes(tmp_path: Path) -> None:
     assert list(found) == ["a", "b"]
     assert (found["a"]["steps"], found["a"]["eta"]) == (7, 0.5)
     assert (found["b"]["steps"], found["b"]["eta"]) == (20, 0.1)
+
+
+def test_a_file_refines_the_terms_that_it_includes() -> None:
+    (solver,) = command_line(f"--config={CONFIGS / 'problems' / 'asymmetric.yaml'}").model.solvers.values()
+    assert list(solver.terms) == ["mirror"]
+    assert solver.terms["mirror"].constraint.recipe["init_args"] == {"axis": "left_right", "broken": True}
 
 
 def test_a_solver_that_is_refined_by_a_wrong_name_is_told(
