@@ -100,6 +100,15 @@ def test_make_targets_of_the_first_screen_exist() -> None:
     assert set(re.findall(r"^make (\w+)", "\n".join(blocks("bash")), re.M)) <= set(targets)
 
 
+CLAIMS = re.findall(r"`(test_\w+\.py)`: ((?:\w+(?:, )?)+)", (ROOT / "docs" / "correctness.md").read_text())
+
+
+@pytest.mark.parametrize(("file", "names"), CLAIMS)
+def test_what_is_said_to_be_tested_is(file: str, names: str) -> None:
+    tests = re.findall(r"^def (test_\w+)", (ROOT / "tests" / file).read_text(), re.M)
+    assert all(any(name in test for test in tests) for name in names.split(", "))
+
+
 @pytest.mark.parametrize("target", re.findall(r"\]\(((?:docs/|CHANGELOG|configs/)[^)#]*)", README))
 def test_linked_file_exists(target: str) -> None:
     assert (ROOT / target).exists()

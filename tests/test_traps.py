@@ -63,6 +63,19 @@ def test_ddrm_trusts_a_direction_that_is_as_noisy_as_the_step() -> None:
     assert float((x_s / schedule.alpha[401]).std()) > 0.3 * float(level)
 
 
+def test_ddrm_starts_from_what_y_says_at_the_noise_of_the_first_time() -> None:
+    """Mean y and variance noise_t^2 - level^2 where y is less noisy than x_t, 0 and noise_t^2 elsewhere."""
+    prior = GaussianDenoiser(torch.zeros(SHAPE), torch.eye(N))
+    alpha_t, sigma_t = prior.schedule(torch.tensor(501))
+    noise, y = float(sigma_t / alpha_t), 5.0
+    for level, mean, std in ((0.8 * noise, y, 0.6 * noise), (1.1 * noise, 0.0, noise)):
+        seen = torch.full((2000, *SHAPE), y)
+        problem = Problem(seen, Measurement(Identity(), level), prior, stream(2000))
+        z = DDRM().start(problem, torch.tensor(501)) / alpha_t
+        assert float(z.mean()) == pytest.approx(mean, abs=0.1)
+        assert float(z.std()) == pytest.approx(std, rel=0.02)
+
+
 @pytest.mark.parametrize("h", [1.0, 0.25])
 def test_the_loss_of_reddiff_is_a_mean_over_y_and_a_mean_over_pixels(h: float) -> None:
     """Its gradient is A^T (A mu - y) / m + weight w (eps_hat - eps) / n."""
