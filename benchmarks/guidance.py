@@ -159,7 +159,7 @@ def page(found: dict[str, Tensor], judge: Judge, options: argparse.Namespace) ->
 
 def asymmetry(x: Tensor) -> float:
     """The mean squared difference of pixels and those of the mirror image."""
-    return float(Symmetry().mean(x, None).mean())
+    return float(Symmetry().per_entry(x, None).mean())
 
 
 TEXT = """\

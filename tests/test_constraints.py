@@ -203,7 +203,9 @@ def test_a_mean_of_pixels_does_not_change_with_their_number() -> None:
     """Weights carry over to larger images."""
     x = torch.randn(2, *SHAPE)
     large = torch.cat([x, x], -2)
-    torch.testing.assert_close(Symmetry().mean(large, None), Symmetry().mean(x, None))
+    torch.testing.assert_close(Symmetry().per_entry(large, None), Symmetry().per_entry(x, None))
     y = torch.randn(2, *SHAPE)
     measurement = Measurement(Identity(), 0.1)
-    torch.testing.assert_close(measurement.mean(large, torch.cat([y, y], -2)), measurement.mean(x, y))
+    torch.testing.assert_close(
+        measurement.per_entry(large, torch.cat([y, y], -2)), measurement.per_entry(x, y)
+    )

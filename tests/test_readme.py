@@ -82,16 +82,22 @@ def test_python_block_runs() -> None:
 
 def test_what_is_written_to_extend_the_package_runs(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(here)
-    for code in blocks("python", EXTENDING):
+    for code in [*blocks("python", EXTENDING), *blocks("yaml", EXTENDING)]:
         (here / code.split()[1]).write_text(code)  # the first line names the file
     np.save(here / "volume.npy", np.random.default_rng(0).uniform(-1, 1, (40, 8, 8)))
     for words in commands("train.py", EXTENDING):
         train([*words, *QUIET, *QUICK_TRAIN, "--folder=runs/extended"])
     for words in commands("infer.py", EXTENDING):
-        alone = ["reddiff"] if "reddiff.yaml" in " ".join(words) else []
+        said = " ".join(words)
+        alone = [
+            name
+            for name, file in {"reddiff": "reddiff", "plug_and_play": "bright"}.items()
+            if f"{file}.yaml" in said
+        ]
         solvers = alone or ["ddrm", "reddiff", "plug_and_play"]
         quick = [f"--model.solvers.{name}.steps=2" for name in solvers]
-        told = infer([*words, *QUIET, *QUICK_INFER, *quick])["solvers"]
+        few = [] if "data.count" in said else QUICK_INFER
+        told = infer([*words, *QUIET, *few, *quick])["solvers"]
         assert set(told) == {*solvers, *([] if alone else ["mine"])}
 
 

@@ -24,6 +24,6 @@ class Constraint(nn.Module, abc.ABC):
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raises ValueError if the constraint does not fit images of this shape (C, H, W)."""
 
-    def mean(self, x: Tensor, y: Tensor | None) -> Tensor:
+    def per_entry(self, x: Tensor, y: Tensor | None) -> Tensor:
         """The energy of each image, averaged over its entries, shape ``(B,)``."""
         return self(x, y) / self.entries(x, y)

@@ -54,7 +54,7 @@ class Problem:
 
     def energy(self, x: Tensor) -> Tensor:
         """The energy of each image, averaged over the entries of y, shape ``(B,)``."""
-        return self.measurement.mean(x, self.y)
+        return self.measurement.per_entry(x, self.y)
 
 
 REASONS = {

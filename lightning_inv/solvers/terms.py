@@ -39,5 +39,5 @@ class Term:
     def __call__(self, x: Tensor, y: Tensor | None, rng: NoiseStream, over: float) -> Tensor:
         """The weighted energy of each image, shape ``(B,)``, when this part of the run is over."""
         shown = self.view(x, rng)
-        energy = sum(self.constraint.mean(one, y) for one in shown) / len(shown)
+        energy = sum(self.constraint.per_entry(one, y) for one in shown) / len(shown)
         return self.weight * share_of(self.anneal, over) * energy
