@@ -42,11 +42,12 @@ class Variables:
 
     def gradients(self, loss: Callable[..., Tensor]) -> list[Tensor]:
         """The gradient of a loss of the parts, a scalar, with respect to each leaf."""
+        parts = [part.detach().requires_grad_() for part in self.parts()]
         with torch.enable_grad():
             found = torch.autograd.grad(
-                self.scale * loss(*self.parts()), self.flat, allow_unused=True, materialize_grads=True
+                self.scale * loss(*parts), parts, allow_unused=True, materialize_grads=True
             )
-        return [gradient / self.scale for gradient in found]
+        return [row for part in found for row in (part / self.scale).unbind()]
 
     def step(self, optimizer: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
         """Moves the leaves."""
