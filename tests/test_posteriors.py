@@ -13,7 +13,7 @@ SHAPE, N = (2, 1, 2), 4
 
 def gaussian(seed: int) -> GaussianDenoiser:
     mean = torch.randn(SHAPE, generator=generator("mean", seed))
-    return GaussianDenoiser(mean, random_covariance(N, seed))
+    return GaussianDenoiser(mean, (1 + 4 * seed) * random_covariance(N, seed))
 
 
 def mixture() -> MixtureDenoiser:
