@@ -90,7 +90,7 @@ def test_blur_of_columns_and_of_rows_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize("kernel", [GaussianKernel(5, 0.8), UniformKernel(3)], ids=repr)
-def test_blur_is_a_convolution_with_all_taps(kernel: GaussianKernel) -> None:
+def test_blur_is_a_convolution_with_its_taps(kernel: GaussianKernel) -> None:
     x, k = torch.randn(B, *SHAPE), kernel.taps().float()
     weight = (k[:, None] * k).expand(3, 1, -1, -1)
     expected = F.conv2d(x, weight, padding=len(k) // 2, groups=3)

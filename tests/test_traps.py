@@ -3,13 +3,14 @@
 import pytest
 import torch
 from families import OPERATORS
+from scipy import signal
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.data import SampleImages
 from lightning_inv.denoisers import Denoiser, Estimate, GaussianDenoiser
 from lightning_inv.noise import NoiseStream
-from lightning_inv.operators import GaussianKernel, Identity, Images, SeparableBlur
+from lightning_inv.operators import GaussianKernel, Identity, Images, SeparableBlur, UniformKernel
 from lightning_inv.priors import load_prior
 from lightning_inv.schedules import LinearSchedule
 from lightning_inv.solvers import DDRM, Problem, REDDiff
@@ -31,6 +32,13 @@ def test_noise_is_never_doubled(name: str) -> None:
     observed = measurement.operator.observed(y).expand_as(y)
     found = (y - measurement.operator(x))[observed > 0]
     assert float(found.std()) == pytest.approx(sigma, rel=4 / found.numel() ** 0.5)
+
+
+@pytest.mark.parametrize("width", [1, 5, 9])
+def test_kernels_have_all_their_taps(width: int) -> None:
+    assert UniformKernel(width).taps().tolist() == pytest.approx([1 / width] * width)
+    bell = signal.windows.gaussian(width, 1.7)
+    assert GaussianKernel(width, 1.7).taps().tolist() == pytest.approx(list(bell / bell.sum()))
 
 
 def test_an_ill_conditioned_blur_has_finite_gradients() -> None:
