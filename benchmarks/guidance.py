@@ -15,9 +15,10 @@ from typing import Any
 import torch
 import yaml
 from classifiers import WIDTHS, accuracy, stacked
-from pages import environment, table, write_part
+from pages import note_environment, noted_environments, table, write_part
 from torch import Tensor
 
+from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.cli import CONFIGS, infer
 from lightning_inv.constraints import Symmetry
 from lightning_inv.data import FashionMNIST, MeasurementFolder
@@ -35,6 +36,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", required=True, help="folder of the Fashion-MNIST idx files")
     parser.add_argument("--images", type=int, default=32, help="images of each class")
     parser.add_argument("--folder", type=Path, default=Path("results/guidance"), help="where results go")
+    parser.add_argument("--accelerator", default="auto", help="what infer.py runs on")
     parser.add_argument("--judge", type=Path, default=Path("results/guidance/judge.safetensors"))
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"), help="the page to write to")
     options, more = parser.parse_known_args(args)
@@ -70,7 +72,9 @@ def generate(name: str, change: dict[str, Any], options: argparse.Namespace, mor
     file = folder / "run.yaml"
     file.write_text(yaml.safe_dump(tree))
     count = options.images * (1 if name.startswith("class") else 10 if name in ("unguided", "samples") else 2)
-    batch = ["--data.batch_size=64", f"--data.count={count}"]
+    if len(Manifest(folder).read(range(count))) < count:
+        note_environment(options.folder, options.accelerator)
+    batch = ["--trainer.accelerator", options.accelerator, "--data.batch_size=64", f"--data.count={count}"]
     infer(["--config", str(file), "--folder", str(folder), *batch, *more])
     return torch.stack(
         [item["measurement"] for item in MeasurementFolder(str(folder / solver), channels=1).selected()]
@@ -146,7 +150,7 @@ def page(found: dict[str, Tensor], judge: Judge, options: argparse.Namespace) ->
     guide, _ = read_weights(shipped("fashion_mnist_classifier"))
     heads = ["images", "judged of the class", "diversity", "nearest training image"]
     return TEXT.format(
-        environment=environment(),
+        environment=noted_environments(options.folder),
         guide=guide["provenance"],
         judge=read_weights(options.judge)[0]["provenance"],
         accuracy=100 * judge.accuracy,

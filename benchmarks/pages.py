@@ -1,11 +1,14 @@
 """Pages that more than one script writes to: each keeps to its own part."""
 
+import json
 import os
 import re
 import subprocess
 from pathlib import Path
 
 import torch
+
+from lightning_inv.callbacks.manifest import write_json
 
 
 def write_part(page: Path, name: str, text: str) -> None:
@@ -33,6 +36,19 @@ def environment(accelerator: str = "cpu") -> str:
         device = torch.get_device_module().get_device_name()
     commit = git("rev-parse", "--short", "HEAD") + (" with uncommitted changes" if changed else "")
     return f"commit {commit}, torch {torch.__version__}, {device}"
+
+
+def note_environment(folder: Path, accelerator: str) -> None:
+    """Adds to ``environments.json`` what is about to compute results, unless it is there already."""
+    path = folder / "environments.json"
+    known = json.loads(path.read_text()) if path.exists() else []
+    new = environment(accelerator)
+    write_json(path, [*known, *([] if new in known else [new])])
+
+
+def noted_environments(folder: Path) -> str:
+    """What has computed the results of a folder."""
+    return "; ".join(json.loads((folder / "environments.json").read_text()))
 
 
 def table(heads: list[str], rows: dict[str, list[str]]) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 from classical import METHODS, measure, name_of, restore, score, tune
 from jsonargparse import ArgumentParser
-from pages import environment, table, write_part
+from pages import note_environment, noted_environments, table, write_part
 
 from lightning_inv.callbacks.manifest import Manifest, digest, write_json
 from lightning_inv.callbacks.report import statistics
@@ -83,7 +83,7 @@ def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None
     folder, several = options.folder / task, options.folder / f"{task}_{MEAN}"
     images = range(options.limit)
     if any(len(Manifest(path).read(images)) < options.limit for path in (folder, several)):
-        note_environment(options)
+        note_environment(options.folder, options.accelerator)
     preset = CONFIGS / "solvers" / f"{task}.yaml"
     words = ["--config", str(CONFIGS / "problems" / f"{task}.yaml")]
     words += ["--data", "FashionMNIST", "--data.root", options.root, "--data.split", "test"]
@@ -91,14 +91,6 @@ def run_solvers(task: str, options: argparse.Namespace, more: list[str]) -> None
     infer([*words, "--model.solvers.pseudo_inverse", "PseudoInverse", "--folder", str(folder)])
     ddrm = json.dumps({"ddrm": read_config(preset)["model"]["solvers"]["ddrm"]})
     infer([*words, "--model.solvers", ddrm, "--model.samples", str(SAMPLES), "--folder", str(several)])
-
-
-def note_environment(options: argparse.Namespace) -> None:
-    """Adds to ``environments.json`` what is about to compute results, unless it is there already."""
-    path = options.folder / "environments.json"
-    known = json.loads(path.read_text()) if path.exists() else []
-    new = environment(options.accelerator)
-    write_json(path, [*known, *([] if new in known else [new])])
 
 
 def run_classical(task: str, options: argparse.Namespace) -> None:
@@ -180,11 +172,10 @@ def page(folder: Path, tasks: Sequence[str], images: int) -> str:
         sections.append(section(task, rows))
         reference = methods[best]["psnr"]
         gains[task] = [np.subtract(solvers[name]["psnr"], reference).tolist() for name in RIVALS]
-    environments = json.loads((folder / "environments.json").read_text())
-    return "\n\n".join([preamble(environments, abouts), gain_section(gains), *sections]) + "\n"
+    return "\n\n".join([preamble(noted_environments(folder), abouts), gain_section(gains), *sections]) + "\n"
 
 
-def preamble(environments: list[str], abouts: list[dict[str, Any]]) -> str:
+def preamble(environments: str, abouts: list[dict[str, Any]]) -> str:
     """What the numbers were made with; what differs between tasks is told more than once."""
 
     def told(words: str) -> str:
@@ -195,7 +186,7 @@ def preamble(environments: list[str], abouts: list[dict[str, Any]]) -> str:
 
 Made by `benchmarks/restoration.py`, not by hand.
 
-- Code: {"; ".join(environments)}
+- Code: {environments}
 - Data: {told("{data}, the first {images} images, in batches of {batch_size}, seed {seed}")}
 - Prior: {told("{prior}")}
 - Noise: sigma {told("{sigma:g} for images in [-1, 1], {half:g} for images in [0, 1]")}
