@@ -17,6 +17,7 @@ import yaml
 from classifiers import WIDTHS, accuracy, stacked
 from pages import note_environment, noted_environments, table, write_part
 from torch import Tensor
+from torchvision.utils import save_image
 
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.cli import CONFIGS, infer
@@ -25,6 +26,8 @@ from lightning_inv.data import FashionMNIST, MeasurementFolder
 from lightning_inv.files import load_weights, read_weights, shipped
 from lightning_inv.networks import ConvClassifier
 
+SHOWN = 16
+"""Images of each run in the picture."""
 GARMENTS = (
     "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
@@ -47,6 +50,9 @@ def main(args: Sequence[str] | None = None) -> None:
     train, test = stacked(data.dataset("train")), stacked(data.dataset("test"))
     text = page(everything, Judge(judge, train, test), options)
     write_part(options.page, "guidance", text)
+    shown = [*(f"class {k}" for k in range(10)), "symmetric", "asymmetric", "unguided"]
+    picture = torch.cat([everything[name][:SHOWN] for name in shown]) / 2 + 0.5
+    save_image(picture, options.page.with_name("guidance.png"), nrow=SHOWN, padding=1)
 
 
 def runs() -> dict[str, dict[str, Any]]:
@@ -155,6 +161,7 @@ def page(found: dict[str, Tensor], judge: Judge, options: argparse.Namespace) ->
         judge=read_weights(options.judge)[0]["provenance"],
         accuracy=100 * judge.accuracy,
         images=options.images,
+        garments=", ".join(GARMENTS),
         summary=table(heads, rows),
         each=table(["class", *heads[1:]], each),
         mirror=table(["images", "asymmetry", "over unguided", "nearest training image"], mirrored),
@@ -181,6 +188,11 @@ Diversity is the mean distance of two images of a class over that of real test i
 is the mean Euclidean distance, of 59000 images, pixels in [-1, 1]. Images that nobody led are grouped by what
 the judge says they are. Settings were chosen with another classifier of the judge's half, on 6 to 8 images a
 class.
+
+![Rows: the ten classes, symmetric, asymmetric, unguided](guidance.png)
+
+The picture has the first images of each run, none chosen. Rows: {garments}, then symmetric, asymmetric and
+unguided. The judge accepts some dark shapes that are no shoes to the eye: accuracy by a classifier is not all.
 
 {summary}
 
