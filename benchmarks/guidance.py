@@ -192,7 +192,7 @@ class.
 ![Rows: the ten classes, symmetric, asymmetric, unguided](guidance.png)
 
 The picture has the first images of each run, none chosen. Rows: {garments}, then symmetric, asymmetric and
-unguided. The judge accepts some dark shapes that are no shoes to the eye: accuracy by a classifier is not all.
+unguided. The judge accepts some dark shapes that are no shoes to the eye: its accuracy is not all.
 
 {summary}
 
