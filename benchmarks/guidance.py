@@ -28,6 +28,8 @@ from lightning_inv.networks import ConvClassifier
 
 SHOWN = 16
 """Images of each run in the picture."""
+CHANCE = "10 %, by chance"
+"""The share of unguided images that are judged to be of a class, averaged over ten classes."""
 GARMENTS = (
     "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot",
 )  # fmt: skip
@@ -139,8 +141,8 @@ def page(found: dict[str, Tensor], judge: Judge, options: argparse.Namespace) ->
     led = {k: found[f"class {k}"] for k in range(10)}
     rows = {
         "**led to the class**": judge.row(led),
-        "the same without classifier": judge.row(judge.by_class(found["unguided"]), "-"),
-        "ancestral samples of the prior, 250 steps": judge.row(judge.by_class(found["samples"]), "-"),
+        "the same without classifier": judge.row(judge.by_class(found["unguided"]), CHANCE),
+        "ancestral samples of the prior, 250 steps": judge.row(judge.by_class(found["samples"]), CHANCE),
         f"test images, {options.images} of each class": judge.row(
             {k: x[: options.images] for k, x in judge.real.items()}
         ),
@@ -150,7 +152,7 @@ def page(found: dict[str, Tensor], judge: Judge, options: argparse.Namespace) ->
         each[name][1] = f"{spread(led[k]) / spread(judge.real[k]):.2f}"
     free = asymmetry(found["unguided"])
     mirrored = {
-        name: [f"{asymmetry(x):.3f}", f"{asymmetry(x) / free:.2f}", f"{judge.nearest(x):.2f}"]
+        name: [f"{asymmetry(x):.4f}", f"{asymmetry(x) / free:.2f}", f"{judge.nearest(x):.2f}"]
         for name, x in {key: found[key] for key in ("symmetric", "asymmetric", "unguided")}.items()
     }
     guide, _ = read_weights(shipped("fashion_mnist_classifier"))
