@@ -15,6 +15,8 @@ NOISE = (
     "Expected a <class 'NoneType'>",
 )
 
+TERMS = "terms cannot be changed by flags: write a YAML file that includes the other one."
+
 
 def explain(message: str, hints: dict[str, Any]) -> str:
     """The message without its way through the types, and with the names that would do.
@@ -41,7 +43,7 @@ def explain(message: str, hints: dict[str, Any]) -> str:
             parts.append(
                 re.sub(r"Expected an? <class '(.+?)'>\. Got value: (.+)", r"expected \1, got \2.", text)
             )
-    return " ".join(parts)
+    return re.sub(r"\bterms: expected dict, got Namespace.*", TERMS, " ".join(parts))
 
 
 def arguments(class_path: str) -> dict[str, Any]:

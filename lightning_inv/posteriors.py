@@ -4,6 +4,7 @@ With a Gaussian prior or a mixture of Gaussians and y = A x + noise, p(x | y) is
 dense, in double precision: for small images only.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -57,6 +58,9 @@ def exact_posterior(
         A: The operator as a matrix, shape ``(m, n)``.
         y: What was measured, shape ``(m,)``.
         sigma_y: The standard deviation of its noise.
+
+    Raises:
+        ValueError: Without noise, y is not A x for any x of the prior.
     """
     A, y = A.double(), y.double()
     mixed = isinstance(prior, MixtureDenoiser)
@@ -72,6 +76,12 @@ def exact_posterior(
         inverse = (basis[:, seen] / values[seen]) @ basis[:, seen].mT
         K, apart = S @ A.mT @ inverse, y - A @ mean
         found.append((mean + K @ apart, S - K @ A @ S))
-        log_weights.append(weight.log() - 0.5 * (apart @ inverse @ apart + values[seen].log().sum()))
+        outside = apart - basis[:, seen] @ (basis[:, seen].mT @ apart)
+        size = (2 * math.pi * values[seen]).log().sum()
+        density = -0.5 * (apart @ inverse @ apart + size)
+        possible = outside.abs().max() < 1e-5 * (1 + apart.abs().max())
+        log_weights.append(weight.log() + density if possible else density.new_tensor(-math.inf))
+    if all(weight == -math.inf for weight in log_weights):
+        raise ValueError("no image of this prior gives this y without noise.")
     means, covariances = (torch.stack(part) for part in zip(*found, strict=True))
     return Posterior(torch.stack(log_weights).softmax(0), means, covariances)

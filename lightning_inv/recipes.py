@@ -61,11 +61,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, functools.partial):
-        made = next(part for part in (value.func, *value.args) if isinstance(part, type))
-        return {"class_path": _path(made), "init_args": _plain(value.keywords)}
+        made = next((part for part in (value.func, *value.args) if isinstance(part, type)), None)
+        return value if made is None else {"class_path": _path(made), "init_args": _plain(value.keywords)}
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
-    return _path(value) if isinstance(value, type) or inspect.isfunction(value) else value
+    return _path(value) if isinstance(value, type) else value
 
 
 def describe(settings: Any) -> dict[str, Any]:

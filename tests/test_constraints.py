@@ -209,3 +209,22 @@ def test_a_mean_of_pixels_does_not_change_with_their_number() -> None:
     torch.testing.assert_close(
         measurement.per_entry(large, torch.cat([y, y], -2)), measurement.per_entry(x, y)
     )
+
+
+class Crowd(Symmetry):
+    """Gives one energy a batch."""
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor | None = None) -> torch.Tensor:
+        return super().forward(x, y).mean()
+
+
+def test_an_energy_of_a_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"Crowd must give one energy an image, shape \(3,\), got \(\)"):
+        Crowd().per_entry(torch.randn(3, *SHAPE), None)
+
+
+def test_a_classifier_of_nan_is_refused() -> None:
+    network = Linear()
+    network[1].weight.data.fill_(float("nan"))
+    with pytest.raises(ValueError, match="exponentials sum to nan"):
+        Classifier(network, 1).check(SHAPE)

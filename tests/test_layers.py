@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "messages", "recipes", "noise", "linalg", "files"},
+    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints"},
     {"schedules", "networks", "metrics", "noise_models"},
     {"denoisers", "operators"},
     {"constraints", "priors"},

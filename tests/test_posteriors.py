@@ -67,3 +67,12 @@ def test_samples_have_the_moments() -> None:
     size = float(found.covariance.abs().max())
     torch.testing.assert_close(x.mean(0), found.mean, atol=4 * (size / 20000) ** 0.5, rtol=0)
     torch.testing.assert_close(x.mT.cov(), found.covariance, atol=0.05 * size, rtol=0)
+
+
+def test_without_noise_a_component_that_cannot_give_y_has_no_weight() -> None:
+    flat, wide = (GaussianDenoiser(torch.zeros(1, 1, 1), torch.tensor([[v]])) for v in (0.0, 1.0))
+    prior = MixtureDenoiser(torch.tensor([0.5, 0.5]), [flat, wide])
+    A, y = torch.ones(1, 1), torch.tensor([0.8])
+    assert exact_posterior(prior, A, y, 0.0).weights.tolist() == [0.0, 1.0]
+    with pytest.raises(ValueError, match="no image of this prior gives this y"):
+        exact_posterior(flat, A, y, 0.0)

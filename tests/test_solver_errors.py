@@ -5,18 +5,20 @@ import torch
 from families import OPERATORS
 from helpers import tiny_prior
 
-from lightning_inv.constraints import Measurement
+from lightning_inv.constraints import Classifier, Measurement, Symmetry
 from lightning_inv.noise import NoiseStream
 from lightning_inv.noise_models import Noise, PoissonGaussianNoise, PoissonNoise, SaltAndPepper
 from lightning_inv.operators import Composition, HighDynamicRange, Identity, Operator, Stack
 from lightning_inv.solvers import (
     DDRM,
     DDRMJPEG,
+    Latent,
     PlugAndPlay,
     Problem,
     PseudoInverse,
     REDDiff,
     Solver,
+    Term,
     Unconditional,
 )
 
@@ -87,6 +89,46 @@ def test_a_noise_is_served_or_refused_by_name(noise: Noise) -> None:
     with pytest.raises(TypeError, match=rf"DDRM needs GaussianNoise or .*, got {kind}; .*REDDiff .*can do"):
         DDRM().check(tiny_prior(), Measurement(Identity(), noise=noise))
     REDDiff().check(tiny_prior(), Measurement(Identity(), noise=noise))
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: Term(Symmetry(), -1.0),
+            ValueError,
+            r"Term\.weight must be a number of at least 0, got -1\.0",
+        ),
+        (lambda: Term(Symmetry(), float("nan")), ValueError, r"Term\.weight .*, got nan"),
+        (lambda: Term("abc"), TypeError, r"Term\.constraint must be a Constraint, got 'abc'"),
+        (lambda: Term(Symmetry(), view=3), TypeError, r"Term\.view must be a View, got 3"),
+        (lambda: Term(Symmetry(), anneal=0.5), TypeError, r"Term\.anneal must be true, false or a function"),
+        (lambda: Term(Measurement(Identity())), TypeError, r"a Measurement is no term: .* Stack"),
+        (lambda: Classifier(torch.nn.Identity(), 1.5), ValueError, r"label must be an integer .*, got 1\.5"),
+        (lambda: Classifier(torch.nn.Identity(), True), ValueError, r"label must be an integer .*, got True"),
+    ],
+)
+def test_a_term_that_is_none_is_refused(make: object, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+@pytest.mark.parametrize("terms", [{"m": Symmetry()}, {"m": None}, [Term(Symmetry())]], ids=repr)
+def test_terms_have_names(terms: object) -> None:
+    with pytest.raises(TypeError, match=r"PlugAndPlay\.terms must be Terms by their names"):
+        PlugAndPlay(terms=terms).check(tiny_prior(), Measurement(Identity()))
+
+
+@pytest.mark.parametrize(
+    ("latent", "start", "message"),
+    [
+        (Latent(torch.nn.Linear(5, 5), (1, 8, 8)), "noise", r"does not take z of shape \(1, 8, 8\)"),
+        (Latent(torch.nn.Tanh(), (1, 8, 8)), "pinv", r"start_from must be noise .*, got 'pinv'"),
+    ],
+)
+def test_a_latent_that_does_not_fit_is_refused(latent: Latent, start: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PlugAndPlay(latent=latent, start_from=start).check(tiny_prior(), Measurement(Identity()))
 
 
 class Square(Operator):

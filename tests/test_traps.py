@@ -129,7 +129,7 @@ def test_reddiff_returns_the_image_after_its_last_step() -> None:
 
 @pytest.mark.parametrize("t", [50, 250, 500])
 def test_the_shipped_prior_denoises_better_than_the_best_linear_filter(t: int) -> None:
-    """A time off by one place, or swapped embeddings, would not. The filter knows these images' spectrum."""
+    """The filter knows the spectrum of these very images."""
     prior, images = load_prior("fashion_mnist"), SampleImages(16).selected()
     x = torch.stack([item["image"] for item in images])
     alpha_t, sigma_t = prior.schedule(torch.tensor(t))

@@ -7,11 +7,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 import lightning_inv
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
+from lightning_inv.fingerprints import plain_data, weights_digest
 from lightning_inv.modules import Restoration
 from lightning_inv.recipes import describe
 
@@ -119,11 +118,11 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
     return {
         "version": lightning_inv.__version__,
         "prior": weights_digest(module.prior),
-        "denoiser": hashlib.sha256(json.dumps(module.prior.recipe, default=repr).encode()).hexdigest(),
-        "operator": measurement and plain(measurement.operator.recipe),
-        "noise": measurement and describe(measurement.noise),
-        "files": measurement and digest(measurement.fingerprint()),
-        "solvers": {name: plain(describe(solver)) for name, solver in module.solvers.items()},
+        "denoiser": hashlib.sha256(json.dumps(plain_data(module.prior.recipe)).encode()).hexdigest(),
+        "operator": measurement and plain_data(measurement.operator.recipe),
+        "noise": measurement and plain_data(describe(measurement.noise)),
+        "files": measurement and digest(plain_data(measurement.fingerprint())),
+        "solvers": {name: plain_data(describe(solver)) for name, solver in module.solvers.items()},
         "parts": {name: weights_digest(part) for name, part in parts if len(part)} or None,
         "samples": module.samples,
         "seed": module.seed,
@@ -131,17 +130,3 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
         "precision": precision,
     }
-
-
-def plain(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe as plain data; a module in it, such as a classifier, by its structure."""
-    return json.loads(json.dumps(recipe, default=repr))
-
-
-def weights_digest(module: nn.Module) -> str:
-    """A hash of the weights and buffers of a module."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()

@@ -4,8 +4,10 @@ import abc
 
 from torch import Tensor, nn
 
+from lightning_inv.recipes import Recorded
 
-class Constraint(nn.Module, abc.ABC):
+
+class Constraint(Recorded, nn.Module, abc.ABC):
     """An energy, small where x agrees with what is known."""
 
     @abc.abstractmethod
@@ -25,5 +27,15 @@ class Constraint(nn.Module, abc.ABC):
         """Raises ValueError if the constraint does not fit images of this shape (C, H, W)."""
 
     def per_entry(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """The energy of each image, averaged over its entries, shape ``(B,)``."""
-        return self(x, y) / self.entries(x, y)
+        """The energy of each image, averaged over its entries, shape ``(B,)``.
+
+        Raises:
+            ValueError: The energy is not one number an image.
+        """
+        energy = self(x, y)
+        if energy.shape != (len(x),):
+            raise ValueError(
+                f"{type(self).__name__} must give one energy an image, shape ({len(x)},), "
+                f"got {tuple(energy.shape)}."
+            )
+        return energy / self.entries(x, y)

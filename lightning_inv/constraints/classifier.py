@@ -5,10 +5,9 @@ from torch import Tensor, nn
 
 from lightning_inv.constraints.base import Constraint
 from lightning_inv.files import load_weights, shipped
-from lightning_inv.recipes import Recorded
 
 
-class Classifier(Recorded, Constraint):
+class Classifier(Constraint):
     """An image is of one class: the energy is -log p(label | x).
 
     Graikos et al. descend 1 - p(label | x) instead, whose gradient vanishes where the classifier is sure of
@@ -28,8 +27,8 @@ class Classifier(Recorded, Constraint):
 
     def __init__(self, network: nn.Module, label: int, weights: str | None = None) -> None:
         super().__init__()
-        if label < 0:
-            raise ValueError(f"Classifier.label must be at least 0, got {label}.")
+        if type(label) is not int or label < 0:
+            raise ValueError(f"Classifier.label must be an integer of at least 0, got {label!r}.")
         self.network, self.label = network, label
         if weights is not None:
             load_weights(network, shipped(weights))
@@ -46,7 +45,7 @@ class Classifier(Recorded, Constraint):
                 f"a classifier must give log-probabilities of shape (B, K), with K above the label "
                 f"{self.label}, got {tuple(log_p.shape)} for one image."
             )
-        if abs(float(log_p.exp().sum()) - 1) > 1e-3:
+        if not abs(float(log_p.exp().sum()) - 1) <= 1e-3:  # nan included
             raise ValueError(
                 "a classifier must give log-probabilities, but their exponentials sum to "
                 f"{float(log_p.exp().sum()):.3g}: let it end in log_softmax."

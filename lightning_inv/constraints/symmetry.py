@@ -5,12 +5,11 @@ from typing import Literal
 from torch import Tensor
 
 from lightning_inv.constraints.base import Constraint
-from lightning_inv.recipes import Recorded
 
 AXES = {"left_right": -1, "up_down": -2}
 
 
-class Symmetry(Recorded, Constraint):
+class Symmetry(Constraint):
     """An image equals its mirror image: the energy is |x - mirror(x)|^2.
 
     Source: Graikos et al. (2022), the MNIST experiment.

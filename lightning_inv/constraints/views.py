@@ -40,7 +40,7 @@ class Clipped(View):
 
 @dataclass(frozen=True)
 class Augmented(View):
-    """Copies that are mirrored, lightened or blurred at random, clipped to [-1, 1].
+    """Copies that are mirrored, lightened or blurred at random, then clipped to [-1, 1].
 
     A classifier is harder to fool by what it sees in several ways. The defaults are those of the experiment
     on faces.
@@ -76,8 +76,9 @@ class Augmented(View):
         """One copy; u are uniform numbers, shape ``(5, B, 1, 1, 1)``."""
         x = torch.where(u[0] < self.flip, x.flip(-1), x)
         light = (x + 1) / 2 * (1 + self.lighten * (2 * u[1] - 1) * (u[2] < 0.5))
-        x = (2 * light - 1).clamp(-1, 1)
-        return torch.where(u[3] < 0.5, blurred(x, self.blur * u[4]), x) if self.blur else x
+        x = 2 * light - 1
+        x = torch.where(u[3] < 0.5, blurred(x, self.blur * u[4]), x) if self.blur else x
+        return x.clamp(-1, 1)
 
 
 def blurred(x: Tensor, std: Tensor) -> Tensor:
@@ -86,6 +87,6 @@ def blurred(x: Tensor, std: Tensor) -> Tensor:
     place = torch.arange(-3, 4, device=x.device)
     taps = (-(place**2) / (2 * std.view(B, 1) ** 2 + 1e-6)).softmax(1)
     rows = taps.repeat_interleave(C, 0)[:, None, :, None]
-    x = F.pad(x.reshape(1, B * C, H, W), (3, 3, 3, 3), mode="replicate")
+    x = F.pad(x.reshape(1, B * C, H, W), (3, 3, 3, 3), mode="reflect")
     x = F.conv2d(F.conv2d(x, rows, groups=B * C), rows.mT, groups=B * C)
     return x.view(B, C, H, W)

@@ -3,14 +3,14 @@
 Images are handed over as they are, in [-1, 1]. A physics' own noise is left out: ``Measurement`` adds it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lightning_inv.operators.base import Images, LinearOperator, Operator
+from lightning_inv.fingerprints import plain_data, weights_digest
+from lightning_inv.operators.base import LinearOperator, Operator
 
 
 class _Adapted(Operator):
@@ -29,14 +29,8 @@ class _Adapted(Operator):
                 f"{type(self.physics).__name__} cannot measure images of shape {tuple(shape)}: {error}"
             ) from None
 
-    def prepare(self, images: Images) -> Operator:
-        return self.to(images.rng.device)
-
     def fingerprint(self) -> Any:
-        found = hashlib.sha256()
-        for name, tensor in sorted(self.physics.state_dict().items()):
-            found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
+        return [plain_data(self.physics), weights_digest(self.physics)]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.physics.A(x)

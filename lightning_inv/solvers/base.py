@@ -8,7 +8,7 @@ import abc
 import dataclasses
 import inspect
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -164,8 +164,8 @@ def modules_among(settings: Any) -> Iterator[nn.Module]:
     if dataclasses.is_dataclass(settings):
         settings = [getattr(settings, field.name) for field in dataclasses.fields(settings)]
     elif isinstance(settings, dict):
-        settings = settings.values()
-    if isinstance(settings, Iterable) and not isinstance(settings, str):
+        settings = list(settings.values())
+    if isinstance(settings, list | tuple):
         for part in settings:
             yield from modules_among(part)
 

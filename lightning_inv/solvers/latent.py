@@ -38,7 +38,10 @@ class Latent(Recorded, nn.Module):
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raises ValueError unless the decoder makes images of this shape (C, H, W)."""
         device = next((p.device for p in self.decoder.parameters()), torch.device("cpu"))
-        made = tuple(self(torch.zeros(1, *self.shape, device=device)).shape[1:])
+        try:
+            made = tuple(self(torch.zeros(1, *self.shape, device=device)).shape[1:])
+        except RuntimeError as error:
+            raise ValueError(f"the decoder does not take z of shape {self.shape}: {error}") from None
         if made != tuple(shape):
             raise ValueError(f"the decoder makes images of shape {made}, the prior has {tuple(shape)}.")
 

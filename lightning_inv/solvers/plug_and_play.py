@@ -5,21 +5,20 @@ Source: Graikos et al. (2022), https://arxiv.org/abs/2206.09012, algorithm 1.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import pairwise
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from lightning_inv.constraints import Measurement, Plain
+from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.solvers.base import Problem, need_nonnegative
 from lightning_inv.solvers.descent import Descent, MakeOptimizer, Start, Variables
 from lightning_inv.solvers.latent import Latent
 from lightning_inv.solvers.plans import Oscillating, TimePlan
 from lightning_inv.solvers.sampler import ddim_step
-from lightning_inv.solvers.terms import Anneal, Term
+from lightning_inv.solvers.terms import Anneal, Term, share_of
 from lightning_inv.solvers.turns import Turns
 from lightning_inv.solvers.weightings import Weighting, check_weighting, weight_of
 
@@ -84,13 +83,19 @@ class PlugAndPlay(Descent):
         return (measurement is None and bool(self.terms)) or super().accepts(measurement)
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        if measurement is None and not self.terms:
+            raise TypeError("PlugAndPlay needs a measurement or terms, got none.")
         super().check(prior, measurement)
         need_nonnegative(self, "weight")
         check_weighting(self.weighting, "PlugAndPlay")
         if not 0 <= self.finish <= prior.schedule.T:
             raise ValueError(f"PlugAndPlay.finish must be in [0, {prior.schedule.T}], got {self.finish}.")
-        if measurement is None and self.start_from != "noise":
-            raise ValueError(f"PlugAndPlay.start_from must be noise without y, got {self.start_from!r}.")
+        if (measurement is None or self.latent) and self.start_from != "noise":
+            raise ValueError(
+                f"PlugAndPlay.start_from must be noise without y or with a latent, got {self.start_from!r}."
+            )
+        if not isinstance(self.terms, dict) or not all(isinstance(t, Term) for t in self.terms.values()):
+            raise TypeError(f"PlugAndPlay.terms must be Terms by their names, got {self.terms!r}.")
         for part in (self.latent, *(term.constraint for term in self.terms.values())):
             if part is not None:
                 part.check(prior.shape)
@@ -104,10 +109,12 @@ class PlugAndPlay(Descent):
     @torch.no_grad()
     def _finish(self, problem: Problem, x: Tensor) -> Iterator[Tensor]:
         """Noises the image to time ``finish`` and denoises it step by step."""
+        if not self.finish:
+            return
         schedule = problem.prior.schedule
         times = torch.arange(self.finish, -1, -1, device=x.device)
         alpha_t, sigma_t = schedule(times[0])
-        x_t = alpha_t * x + sigma_t * problem.noise() if self.finish and self.renoise else x
+        x_t = alpha_t * x + sigma_t * problem.noise() if self.renoise else x
         for t, s in pairwise(times):
             x_t = ddim_step(schedule, problem.denoise(x_t, t), t, s, problem.noise(), eta=1.0)
             yield x_t
@@ -123,28 +130,36 @@ class PlugAndPlay(Descent):
     ) -> Callable[[list[Tensor], int], None]:
         if self.turns is None:
             return super().updates(problem, variables, optimizer)
-        losses = partial(self.prior_loss, problem), partial(self.constraint_loss, problem)
-        return self.turns.updates(*losses, variables, optimizer)
+
+        def prior(t: list[Tensor], i: int, mu: Tensor) -> Tensor:
+            return self.prior_loss(problem, t[0], self.image(problem, mu))
+
+        def constraint(t: list[Tensor], i: int, mu: Tensor) -> Tensor:
+            return self.constraint_loss(problem, i, self.image(problem, mu))
+
+        return self.turns.updates(prior, constraint, variables, optimizer)
 
     def loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
-        return self.prior_loss(problem, t, i, mu) + self.constraint_loss(problem, t, i, mu)
+        x = self.image(problem, mu)
+        return self.prior_loss(problem, t[0], x) + self.constraint_loss(problem, i, x)
 
-    def prior_loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
-        """The denoising loss, a scalar."""
-        alpha_t, sigma_t = problem.prior.schedule(t[0])
-        x, eps = self.image(problem, mu), problem.noise()
+    def prior_loss(self, problem: Problem, t: Tensor, x: Tensor) -> Tensor:
+        """The denoising loss of images at a time, a scalar."""
+        alpha_t, sigma_t = problem.prior.schedule(t)
+        eps = problem.noise()
         x_t = alpha_t * x + sigma_t * eps
         if self.jacobian:
-            error = (problem.denoise(x_t, t[0]).eps - eps).square()
+            error = (problem.denoise(x_t, t).eps - eps).square()
         else:
             with torch.no_grad():
-                eps_hat = problem.denoise(x_t, t[0]).eps
+                eps_hat = problem.denoise(x_t, t).eps
             error = 2 * (eps_hat - eps) * x
         return (weight_of(self.weighting, sigma_t / alpha_t) * error).flatten(1).mean(1).sum()
 
-    def constraint_loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
-        """The weighted energies of all constraints, a scalar."""
-        x, terms = self.image(problem, mu), list(self.terms.values())
+    def constraint_loss(self, problem: Problem, i: int, x: Tensor) -> Tensor:
+        """The weighted energies of all constraints at step i, a scalar."""
+        over = i / self.steps
+        energy = sum(term(x, problem.y, problem.rng, over) for term in self.terms.values())
         if problem.measurement is not None:
-            terms.insert(0, Term(problem.measurement, self.weight, self.anneal, Plain()))
-        return sum(term(x, problem.y, problem.rng, i / self.steps).sum() for term in terms)
+            energy = energy + self.weight * share_of(self.anneal, over) * problem.energy(x)
+        return energy.sum()
