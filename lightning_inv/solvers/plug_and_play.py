@@ -36,8 +36,8 @@ class PlugAndPlay(Descent):
     |mu - x_hat|^2, and "linear" without the Jacobian makes its gradient the residual mu - x_hat of RED-diff.
     The defaults are those of the MNIST experiment. Its constraints see the image clipped to [-1, 1], as
     terms do here; a measurement sees it as it is, since noise takes y out of that range. Without a
-    measurement, terms alone guide what the prior makes up. A step costs a forward and a backward evaluation
-    of the network.
+    measurement, terms alone guide what the prior makes up. A step costs a forward evaluation of the network,
+    and a backward one with the Jacobian.
 
     Args:
         steps: The number of gradient steps.
