@@ -7,7 +7,7 @@ No data and no trained prior are needed: the priors are Gaussians, whose denoise
 
 import argparse
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -267,14 +267,14 @@ BIAS = 0.15
 """The largest bias that chance may explain."""
 
 
-def main() -> None:
+def main(args: Sequence[str] | None = None) -> None:
     """Runs everything and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--samples", type=int, default=39, help="20 k - 1")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     parser.add_argument("--page", type=Path, default=Path(__file__).parents[1] / "docs" / "conformance.md")
-    options = parser.parse_args()
+    options = parser.parse_args(args)
     options.page.write_text(page(list(rows(options)), options))
 
 
