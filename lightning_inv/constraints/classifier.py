@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_inv.constraints.base import Constraint
-from lightning_inv.files import load_weights, shipped
+from lightning_inv.frozen import device_of, frozen
 
 
 class Classifier(Constraint):
@@ -29,15 +29,11 @@ class Classifier(Constraint):
         super().__init__()
         if type(label) is not int or label < 0:
             raise ValueError(f"Classifier.label must be an integer of at least 0, got {label!r}.")
-        self.network, self.label = network, label
-        if weights is not None:
-            load_weights(network, shipped(weights))
-        self.eval().requires_grad_(False)
+        self.network, self.label = frozen(network, weights), label
 
     def check(self, shape: tuple[int, int, int]) -> None:
-        device = next((p.device for p in self.network.parameters()), torch.device("cpu"))
         try:
-            log_p = self.network(torch.zeros(1, *shape, device=device))
+            log_p = self.network(torch.zeros(1, *shape, device=device_of(self.network)))
         except RuntimeError as error:
             raise ValueError(f"the classifier does not take images of shape {shape}: {error}") from None
         if log_p.ndim != 2 or len(log_p) != 1 or self.label >= log_p.shape[1]:

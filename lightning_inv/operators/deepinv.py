@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_inv.fingerprints import plain_data, weights_digest
+from lightning_inv.frozen import device_of
 from lightning_inv.operators.base import LinearOperator, Operator
 
 
@@ -21,9 +22,8 @@ class _Adapted(Operator):
         self.physics = physics.requires_grad_(False)
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
-        device = next((part.device for part in self.physics.state_dict().values()), torch.device("cpu"))
         try:
-            self(torch.zeros(2, *shape, device=device))
+            self(torch.zeros(2, *shape, device=device_of(self.physics)))
         except (RuntimeError, ValueError, AssertionError) as error:
             raise ValueError(
                 f"{type(self.physics).__name__} cannot measure images of shape {tuple(shape)}: {error}"

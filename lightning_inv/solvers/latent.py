@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from lightning_inv.files import load_weights, shipped
+from lightning_inv.frozen import device_of, frozen
 from lightning_inv.noise import NoiseStream
 from lightning_inv.recipes import Recorded
 
@@ -30,16 +30,12 @@ class Latent(Recorded, nn.Module):
 
     def __init__(self, decoder: nn.Module, shape: Sequence[int], weights: str | None = None) -> None:
         super().__init__()
-        self.decoder, self.shape = decoder, tuple(shape)
-        if weights is not None:
-            load_weights(decoder, shipped(weights))
-        self.eval().requires_grad_(False)
+        self.decoder, self.shape = frozen(decoder, weights), tuple(shape)
 
     def check(self, shape: tuple[int, int, int]) -> None:
         """Raises ValueError unless the decoder makes images of this shape (C, H, W)."""
-        device = next((p.device for p in self.decoder.parameters()), torch.device("cpu"))
         try:
-            made = tuple(self(torch.zeros(1, *self.shape, device=device)).shape[1:])
+            made = tuple(self(torch.zeros(1, *self.shape, device=device_of(self.decoder))).shape[1:])
         except RuntimeError as error:
             raise ValueError(f"the decoder does not take z of shape {self.shape}: {error}") from None
         if made != tuple(shape):
