@@ -95,12 +95,29 @@ def test_prox_is_stationary(name: str) -> None:
     torch.testing.assert_close(gradient, torch.zeros_like(x), atol=1e-4, rtol=0)
 
 
+@linear
+def test_prox_without_weight_is_the_nearest_explanation(name: str) -> None:
+    A = LINEAR[name].prepare()
+    z, y = torch.randn(2, B, *LINEAR[name].shape).unbind()
+    y = A(y)
+    torch.testing.assert_close(A.prox(z, y, 0.0), z + A.pinv(y - A(z)), atol=1e-4, rtol=1e-4)
+
+
 @spectral
 def test_conjugate_gradients_agree_with_the_factors(name: str) -> None:
     A = SPECTRAL[name].prepare()
     z = torch.randn(B, *SPECTRAL[name].shape)
     y = A(torch.randn_like(z))
     torch.testing.assert_close(LinearOperator.prox(A, z, y, 0.3), A.prox(z, y, 0.3), atol=1e-3, rtol=1e-3)
+
+
+@linear
+def test_prox_has_a_weight_an_image(name: str) -> None:
+    A, rho = LINEAR[name].prepare(), torch.tensor([0.1, 0.5, 2.0, 0.3]).view(-1, 1, 1, 1)
+    z, y = torch.randn(2, B, *LINEAR[name].shape).unbind()
+    y = A(y)
+    singles = [A.prox(z, y, float(one))[i] for i, one in enumerate(rho)]
+    torch.testing.assert_close(A.prox(z, y, rho), torch.stack(singles), atol=1e-5, rtol=1e-4)
 
 
 @every

@@ -112,8 +112,12 @@ class LinearOperator(Operator):
         return conjugate_gradient(lambda x: self.adjoint(self(x)), self.adjoint(y))
 
     def prox(self, z: Tensor, y: Tensor, rho: float | Tensor) -> Tensor:
-        """The x that minimises |y - A x|^2 + rho |x - z|^2, for rho > 0."""
-        return conjugate_gradient(lambda x: self.adjoint(self(x)) + rho * x, self.adjoint(y) + rho * z)
+        """The x that minimises |y - A x|^2 + rho |x - z|^2, for rho >= 0, a number or one an image.
+
+        For rho = 0 it is z + A^+ (y - A z): of those that minimise |y - A x|, the nearest to z.
+        """
+        residual = y - self(z)
+        return z + conjugate_gradient(lambda d: self.adjoint(self(d)) + rho * d, self.adjoint(residual))
 
 
 class SVDOperator(LinearOperator):
@@ -165,7 +169,9 @@ class SVDOperator(LinearOperator):
         return self.V(self.solve(y))
 
     def prox(self, z: Tensor, y: Tensor, rho: float | Tensor) -> Tensor:
-        return self.V((self.s * self.Ut(y) + rho * self.Vt(z)) / (self.s**2 + rho))
+        rho = torch.as_tensor(rho, dtype=z.dtype, device=z.device)
+        gain = torch.where(self.seen | (rho > 0), self.s / (self.s**2 + rho), 0.0)
+        return z + self.V(gain * (self.Ut(y) - self.s * self.Vt(z)))
 
 
 def need_channels(operator: Operator, shape: tuple[int, int, int], channels: int) -> None:

@@ -10,8 +10,10 @@ import inspect
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lightning_inv.constraints import Measurement
@@ -19,6 +21,7 @@ from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise import NoiseStream
 from lightning_inv.noise_models import Noise
 from lightning_inv.operators import Coding, LinearOperator, Operator, SVDOperator
+from lightning_inv.solvers.spectrum import Spectrum
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,23 @@ class Problem:
     def shape(self) -> tuple[int, int, int, int]:
         """The shape ``(B, C, H, W)`` of the images sought."""
         return (len(self.rng), *self.prior.shape)
+
+    @cached_property
+    def sigma_y(self) -> Tensor:
+        """The standard deviation of white Gaussian noise in y, shape ``(B or 1, 1, 1, 1)``.
+
+        Raises:
+            TypeError: The noise is of another kind, or differs from entry to entry.
+        """
+        sigma = self.measurement.sigma
+        if sigma is None or torch.as_tensor(sigma).ndim > 1:
+            raise TypeError("the noise must be Gaussian and alike for all entries of y.")
+        return torch.as_tensor(sigma, dtype=self.y.dtype, device=self.y.device).view(-1, 1, 1, 1)
+
+    @cached_property
+    def spectrum(self) -> Spectrum:
+        """What y says of each singular direction, for operators that know them."""
+        return Spectrum.of(self.measurement.operator, self.y, self.sigma_y)
 
     def noise(self) -> Tensor:
         """White noise in the shape of the images sought."""

@@ -4,13 +4,13 @@ Source: Kawar et al. (2022), https://arxiv.org/abs/2201.11793, section 3.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser
+from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import Operator, SVDOperator
 from lightning_inv.solvers.base import Problem, need_shares
@@ -21,10 +21,9 @@ from lightning_inv.solvers.sampler import Sampler
 class DDRM(Sampler):
     """Samples each singular direction by how much y says of it.
 
-    Noise levels are relative to the signal, sigma_t / alpha_t, as in the paper. A direction whose y is
-    exactly as noisy as x_s is trusted, as in the paper; the official code treats it as unseen. eta is not
-    that of DDIM: the samples do not tend to the posterior as steps grow, and 20 steps with eta = 0.85 are
-    what the paper recommends.
+    A direction whose y is exactly as noisy as x_s is trusted, as in the paper; the official code treats it as
+    unseen. eta is not that of DDIM: the samples do not tend to the posterior as steps grow, and 20 steps with
+    eta = 0.85 are what the paper recommends.
 
     Args:
         steps: The number of denoising steps.
@@ -45,7 +44,7 @@ class DDRM(Sampler):
         need_shares(self, "eta", "eta_b")
 
     def start(self, problem: Problem, t: Tensor) -> Tensor:
-        A, seen, y, level = spectrum(problem)
+        A, seen, y, level = problem.spectrum
         alpha_t, sigma_t = problem.prior.schedule(t)
         noise_t = sigma_t / alpha_t
         known = seen & (level < noise_t)
@@ -54,37 +53,32 @@ class DDRM(Sampler):
         return alpha_t * A.V(mean + var.sqrt() * problem.noise())
 
     def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        A, seen, y, level = spectrum(problem)
-        alpha_s, sigma_s = problem.prior.schedule(s)
-        noise_s = sigma_s / alpha_s
-        x, eps = (A.Vt(part) for part in problem.denoise(x_t, t))
-
-        kept = (1 - self.eta**2) ** 0.5 * noise_s
-        unseen = x + kept * eps
-        faint = x + kept * (y - x) / level
-        clear = (1 - self.eta_b) * x + self.eta_b * y
-
-        trusted = seen & (level <= noise_s)
-        mean = torch.where(seen, torch.where(trusted, clear, faint), unseen)
-        var = torch.where(trusted, noise_s**2 - (self.eta_b * level) ** 2, (self.eta * noise_s) ** 2)
-        return alpha_s * A.V(mean + var.clamp(min=0).sqrt() * problem.noise())
+        return ddrm_step(problem, problem.denoise(x_t, t), s, self.eta, self.eta_b)
 
 
-class Spectrum(NamedTuple):
-    """The measurement along the singular directions."""
+def ddrm_step(problem: Problem, estimate: Estimate, s: Tensor, eta: float, eta_b: float) -> Tensor:
+    """Draws x_s, each singular direction by how much y says of it (equations 7 and 8).
 
-    A: SVDOperator
-    seen: Tensor
-    """Whether y says anything of a direction."""
-    y: Tensor
-    """What it says, in units of x; 0 where it says nothing."""
-    level: Tensor
-    """The standard deviation of its noise, sigma_y / s; 1 where it says nothing, which is never looked at."""
+    Noise levels are relative to the signal, sigma_s / alpha_s, as in the paper.
 
+    Args:
+        problem: The problem.
+        estimate: The estimate at t.
+        s: The time after the step.
+        eta: The share of fresh noise where y says less than x_s, in [0, 1].
+        eta_b: The trust in y where it says more, in [0, 1].
+    """
+    A, seen, y, level = problem.spectrum
+    alpha_s, sigma_s = problem.prior.schedule(s)
+    noise_s = sigma_s / alpha_s
+    x, eps = A.Vt(estimate.x), A.Vt(estimate.eps)
 
-def spectrum(problem: Problem) -> Spectrum:
-    """The measurement along the singular directions, everything broadcastable to ``(B, C, H, W)``."""
-    A, y = problem.measurement.operator, problem.y
-    sigma_y = torch.as_tensor(problem.measurement.sigma, dtype=y.dtype, device=y.device).view(-1, 1, 1, 1)
-    level = torch.where(A.seen, sigma_y / torch.where(A.seen, A.s, 1.0), 1.0)
-    return Spectrum(A, A.seen, A.solve(y), level)
+    kept = (1 - eta**2) ** 0.5 * noise_s
+    unseen = x + kept * eps
+    faint = x + kept * (y - x) / level
+    clear = (1 - eta_b) * x + eta_b * y
+
+    trusted = seen & (level <= noise_s)
+    mean = torch.where(seen, torch.where(trusted, clear, faint), unseen)
+    var = torch.where(trusted, noise_s**2 - (eta_b * level) ** 2, (eta * noise_s) ** 2)
+    return alpha_s * A.V(mean + var.clamp(min=0).sqrt() * problem.noise())

@@ -1,4 +1,4 @@
-"""The loop of samplers, and the one step of diffusion that they share."""
+"""The loop of samplers, and the steps of diffusion that they share."""
 
 import abc
 from collections.abc import Iterator
@@ -14,22 +14,66 @@ from lightning_inv.solvers.base import Problem, Solver
 
 
 @dataclass(frozen=True)
+class TimeTravel:
+    """Walks stretches of the way several times, so that parts of an image come to agree with each other.
+
+    After each ``length`` steps x_s is noised to where they began and goes there again, ``repeats`` times in
+    all. The codes of the sources walk the first stretch once; ours treats all alike.
+
+    Source: Lugmayr et al. (2022), RePaint, https://arxiv.org/abs/2201.09865, section 4.2; Wang et al. (2023),
+        https://arxiv.org/abs/2212.00490, section 3.4.
+
+    Args:
+        length: The steps in a stretch.
+        repeats: How often it is walked.
+    """
+
+    length: int = 10
+    repeats: int = 10
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.repeats < 1:
+            raise ValueError(
+                f"TimeTravel needs a length and repeats of at least 1, got {self.length} and {self.repeats}."
+            )
+
+    def way(self, times: list[int]) -> list[int]:
+        """The times in the order of a run, given those of a straight way."""
+        found = times[:1]
+        for i in range(0, len(times) - 1, self.length):
+            stretch = times[i : i + self.length + 1]
+            found += stretch[1:] + stretch * (self.repeats - 1)
+        return found
+
+
+@dataclass(frozen=True)
 class Sampler(Solver):
     """Walks x_t from noise to an image; subclasses say how to go from t to s < t.
 
     Args:
         steps: The number of denoising steps.
         spacing: How the times are spaced, see ``Spacing``.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     spacing: Spacing = field(default="even", kw_only=True)
+    travel: TimeTravel | None = field(default=None, kw_only=True)
+
+    @property
+    def length(self) -> int:
+        return self.steps * (self.travel.repeats if self.travel else 1)
 
     @torch.no_grad()
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
-        times = self.times(problem.prior).to(problem.rng.device)
-        x_t = self.start(problem, times[0])
-        for t, s in pairwise(times):
-            x_t = self.step(problem, x_t, t, s)
+        times = self.times(problem.prior).tolist()
+        way = self.travel.way(times) if self.travel else times
+        at = dict(zip(times, torch.tensor(times, device=problem.rng.device), strict=True))
+        x_t = self.start(problem, at[way[0]])
+        for t, s in pairwise(way):
+            if s > t:
+                x_t = noised(problem.prior.schedule, x_t, at[t], at[s], problem.noise())
+                continue
+            x_t = self.step(problem, x_t, at[t], at[s])
             yield x_t
 
     def times(self, prior: Denoiser) -> Tensor:
@@ -60,3 +104,13 @@ def ddim_step(
     kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
     x_s = alpha_s * estimate.x + kept * estimate.eps
     return x_s if noise is None else x_s + fresh * noise
+
+
+def noised(schedule: Schedule, x_t: Tensor, t: Tensor, s: Tensor, noise: Tensor) -> Tensor:
+    """Draws x_s given x_t for s > t.
+
+    x_s = a x_t + sqrt(sigma_s^2 - a^2 sigma_t^2) noise, with a = alpha_s / alpha_t.
+    """
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t), schedule(s)
+    a = alpha_s / alpha_t
+    return a * x_t + (sigma_s**2 - (a * sigma_t) ** 2).clamp(min=0).sqrt() * noise
