@@ -100,8 +100,8 @@ class REDDiff(Descent):
         eps = problem.noise()
         with torch.no_grad():  # the gradient is exact without the network's Jacobian (proposition 2)
             eps_hat = problem.denoise(alpha_t * x + sigma_t * eps, t).eps
-        prior = (eps_hat - eps) * x
+        prior = torch.linalg.vecdot((eps_hat - eps).flatten(1), x.flatten(1)) / x[0].numel()
         if self.fit_sigma:
-            prior = prior - s / 2 * (alpha_t**2 * sigma_x0**2 + sigma_t**2).log()
-        prior = (weight_of(self.weighting, s) * prior).flatten(1).mean(1)
+            prior = prior - (s / 2 * (alpha_t**2 * sigma_x0**2 + sigma_t**2).log()).flatten()
+        prior = weight_of(self.weighting, s).flatten() * prior
         return (self.obs_weight * problem.energy(x) + self.weight * prior).sum()
