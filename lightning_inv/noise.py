@@ -7,7 +7,7 @@ accelerator.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,13 +57,20 @@ class NoiseStream:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         """Standard normal numbers, ``shape`` for each image, shape ``(B, *shape)``."""
-        return torch.stack([torch.randn(*shape, generator=g) for g in self.generators]).to(self.device)
+        return self._filled(shape, Tensor.normal_)
 
     def uniform(self, shape: Sequence[int] = ()) -> Tensor:
         """Uniform numbers in [0, 1), ``shape`` for each image, shape ``(B, *shape)``."""
-        return torch.stack([torch.rand(*shape, generator=g) for g in self.generators]).to(self.device)
+        return self._filled(shape, Tensor.uniform_)
 
     def poisson(self, rate: Tensor) -> Tensor:
         """Poisson counts of these rates, shape ``(B, ...)``."""
         pairs = zip(rate.cpu(), self.generators, strict=True)
         return torch.stack([torch.poisson(one, generator=g) for one, g in pairs]).to(self.device)
+
+    def _filled(self, shape: Sequence[int], fill: Callable[..., Tensor]) -> Tensor:
+        """A batch whose images each generator fills in its turn, shape ``(B, *shape)``."""
+        drawn = torch.empty(len(self), *shape)
+        for row, g in zip(drawn, self.generators, strict=True):
+            fill(row, generator=g)
+        return drawn.to(self.device)

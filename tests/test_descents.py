@@ -26,6 +26,7 @@ from lightning_inv.solvers import (
     Shuffled,
     TimePlan,
 )
+from lightning_inv.solvers.descent import ELEMENTWISE
 
 MEAN, VAR, N = 0.1, 0.25, 192
 OPTIMIZERS = {
@@ -178,3 +179,19 @@ def test_the_width_that_is_fitted_is_that_of_the_prior_where_nothing_is_seen() -
 def test_a_width_to_fit_begins_somewhere(prior: GaussianDenoiser) -> None:
     with pytest.raises(ValueError, match="fit_sigma needs a positive sigma_x0"):
         REDDiff(fit_sigma=True)(problem_of(prior, 1))
+
+
+@pytest.mark.parametrize("kind", sorted(ELEMENTWISE, key=lambda kind: kind.__name__))
+def test_one_leaf_for_all_images_is_the_same_arithmetic(kind: type, prior: GaussianDenoiser) -> None:
+    """A subclass is not known to be element-wise, so it is given a leaf for each image."""
+    leaves = []
+
+    class Own(kind):
+        def __init__(self, params: list[torch.Tensor]) -> None:
+            leaves.append(len(params))
+            super().__init__(params)
+
+    solver = partial(REDDiff, steps=6, lr=0.05, fit_sigma=True, sigma_x0=0.1)
+    together, apart = (solver(optimizer=one)(problem_of(prior, 3)) for one in (kind, Own))
+    assert max(leaves) == 6
+    torch.testing.assert_close(together, apart, atol=1e-6, rtol=1e-5)

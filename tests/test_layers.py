@@ -15,7 +15,7 @@ LAYERS = [
     {"data"},
     {"modules"},
     {"callbacks"},
-    {"cli", "check"},
+    {"cli", "check", "capabilities"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != PACKAGE / "__init__.py"]

@@ -71,7 +71,10 @@ class Measurement(Constraint):
         return (y - self.operator(x)) * self.operator.observed(y)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        return (self.noise.weight(y) * self.residual(x, y).square()).flatten(1).sum(1) / 2
+        residual, weight = self.residual(x, y), self.noise.weight(y)
+        if not isinstance(weight, Tensor):
+            return weight / 2 * torch.linalg.vecdot(residual.flatten(1), residual.flatten(1))
+        return torch.linalg.vecdot((weight * residual).flatten(1), residual.flatten(1)) / 2
 
     def entries(self, x: Tensor, y: Tensor) -> int:
         return y[0].numel()

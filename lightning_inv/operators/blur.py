@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_inv.operators.base import Images, Operator, SVDOperator
 from lightning_inv.operators.differentiated import Differentiated
-from lightning_inv.operators.fourier import hartley
+from lightning_inv.operators.fourier import filtered, hartley
 from lightning_inv.operators.kernels import GaussianKernel, GaussianSpread, Kernel, PointSpread
 from lightning_inv.operators.separable import Separable
 
@@ -92,10 +92,16 @@ class CircularBlur(SVDOperator):
         return hartley(x)
 
     def U(self, z: Tensor) -> Tensor:
-        return torch.fft.ifft2(self.phase * torch.fft.fft2(hartley(z))).real
+        return filtered(hartley(z), self.phase)
 
     def Ut(self, y: Tensor) -> Tensor:
-        return hartley(torch.fft.ifft2(self.phase.conj() * torch.fft.fft2(y)).real)
+        return hartley(filtered(y, self.phase.conj()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return filtered(x, self.s * self.phase)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return filtered(y, self.s * self.phase.conj())
 
 
 def wrap(kernel: Tensor, height: int, width: int) -> Tensor:

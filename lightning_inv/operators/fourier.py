@@ -11,9 +11,19 @@ from lightning_inv.operators.masks import CartesianMask, Mask
 
 
 def hartley(x: Tensor) -> Tensor:
-    """The Hartley transform Re F(x) - Im F(x) of the last two dimensions: orthogonal, its own inverse."""
-    f = torch.fft.fft2(x, norm="ortho")
-    return f.real - f.imag
+    """The Hartley transform Re F(x) - Im F(x) of the last two dimensions: orthogonal, its own inverse.
+
+    F(-k) is the conjugate of F(k), so half of the frequencies tell the others.
+    """
+    f, W = torch.fft.rfft2(x, norm="ortho"), x.shape[-1]
+    others = (f.real + f.imag)[..., 1 : (W + 1) // 2].flip((-2, -1)).roll(1, -2)
+    return torch.cat([f.real - f.imag, others], -1)
+
+
+def filtered(x: Tensor, response: Tensor) -> Tensor:
+    """Multiplies Fourier coefficients of real images with those of a real kernel, ``(B or 1, 1, H, W)``."""
+    f = torch.fft.rfft2(x)
+    return torch.fft.irfft2(response[..., : f.shape[-1]] * f, s=x.shape[-2:])
 
 
 def centred_fft(x: Tensor) -> Tensor:

@@ -40,6 +40,12 @@ class Masked(SVDOperator):
     def observed(self, y: Tensor) -> Tensor:
         return self.s
 
+    def forward(self, x: Tensor) -> Tensor:
+        return self.s * self.Vt(x)
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return self.V(self.s * y)
+
     def U(self, z: Tensor) -> Tensor:
         return self.s * z
 

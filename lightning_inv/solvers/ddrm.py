@@ -73,12 +73,8 @@ def ddrm_step(problem: Problem, estimate: Estimate, s: Tensor, eta: float, eta_b
     noise_s = sigma_s / alpha_s
     x, eps = A.Vt(estimate.x), A.Vt(estimate.eps)
 
-    kept = (1 - eta**2) ** 0.5 * noise_s
-    unseen = x + kept * eps
-    faint = x + kept * (y - x) / level
-    clear = (1 - eta_b) * x + eta_b * y
-
-    trusted = seen & (level <= noise_s)
-    mean = torch.where(seen, torch.where(trusted, clear, faint), unseen)
+    kept, trusted = (1 - eta**2) ** 0.5 * noise_s, seen & (level <= noise_s)
+    pull = torch.where(seen, torch.where(trusted, eta_b, kept / level), 0.0)  # towards y, in [0, 1]
+    mean = torch.lerp(x, y, pull) + torch.where(seen, 0.0, kept) * eps
     var = torch.where(trusted, noise_s**2 - (eta_b * level) ** 2, (eta * noise_s) ** 2)
     return alpha_s * A.V(mean + var.clamp(min=0).sqrt() * problem.noise())

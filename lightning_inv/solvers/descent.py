@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, optim
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
@@ -19,39 +19,49 @@ Start = Literal["pinv", "wiener", "noise"]
 """Where a descent begins: at the pseudo-inverse A^+ y; at argmin |y - A x|^2 + sigma_y^2 |x|^2 ("wiener"), in
 which noise is not amplified (for operators that are not linear, as "pinv"); or at white noise."""
 
-MakeOptimizer = Callable[[Iterable], torch.optim.Optimizer]
+MakeOptimizer = Callable[[Iterable], optim.Optimizer]
 """Any optimizer of PyTorch that needs no closure, given by its class and settings."""
 
 
+ELEMENTWISE = {
+    *(optim.ASGD, optim.Adadelta, optim.Adagrad, optim.Adam, optim.AdamW, optim.Adamax, optim.NAdam),
+    *(optim.RAdam, optim.RMSprop, optim.Rprop, optim.SGD),
+}
+"""Optimizers that move each number by itself: one leaf may hold all images, which saves much time."""
+
+
 class Variables:
-    """What a descent moves, ``(B, ...)`` each; images have leaves of their own, so no optimizer mixes them.
+    """What a descent moves, ``(B, ...)`` each.
+
+    Images have leaves of their own, so no optimizer mixes them, unless they are to be together.
 
     Args:
         parts: The first values.
+        together: Whether one leaf holds the values of all images, for optimizers that are element-wise.
     """
 
-    def __init__(self, parts: Sequence[Tensor]) -> None:
-        self.leaves = [[row.clone().requires_grad_() for row in part.detach()] for part in parts]
+    def __init__(self, parts: Sequence[Tensor], together: bool = False) -> None:
+        self.together, self.scale = together, 2.0 ** (max(part[0].numel() for part in parts) - 1).bit_length()
+        rows = [[part.detach()] if together else part.detach().unbind() for part in parts]
+        self.leaves = [[row.clone().requires_grad_() for row in part] for part in rows]
         self.flat = [row for part in self.leaves for row in part]
-        largest = max(row.numel() for row in self.flat)
-        self.scale = 2.0 ** (largest - 1).bit_length()  # keeps gradients of means within 16 bits
 
     def parts(self) -> list[Tensor]:
-        """The values, shape ``(B, ...)`` each."""
-        return [torch.stack(part) for part in self.leaves]
+        """The values, shape ``(B, ...)`` each; they may change at the next step."""
+        return [part[0].detach() if self.together else torch.stack(part).detach() for part in self.leaves]
 
     def gradients(self, loss: Callable[..., Tensor]) -> list[Tensor]:
-        """The gradient of a loss of the parts, a scalar, with respect to each leaf."""
-        parts = [part.detach().requires_grad_() for part in self.parts()]
+        """The gradient of a loss of the parts, a scalar, with respect to each part, shape ``(B, ...)``."""
+        parts = [part.requires_grad_() for part in self.parts()]
         with torch.enable_grad():
-            found = torch.autograd.grad(
-                self.scale * loss(*parts), parts, allow_unused=True, materialize_grads=True
-            )
-        return [row for part in found for row in (part / self.scale).unbind()]
+            scaled = self.scale * loss(*parts)  # keeps gradients of means within 16 bits
+            found = torch.autograd.grad(scaled, parts, allow_unused=True, materialize_grads=True)
+        return [part / self.scale for part in found]
 
-    def step(self, optimizer: torch.optim.Optimizer, gradients: Sequence[Tensor]) -> None:
+    def step(self, optimizer: optim.Optimizer, gradients: Sequence[Tensor]) -> None:
         """Moves the leaves."""
-        for leaf, gradient in zip(self.flat, gradients, strict=True):
+        rows = [[part] if self.together else part.unbind() for part in gradients]
+        for leaf, gradient in zip(self.flat, [row for part in rows for row in part], strict=True):
             leaf.grad = gradient
         optimizer.step()
 
@@ -81,12 +91,12 @@ class Descent(Solver):
         if self.start_from != "noise" and measurement is not None:
             need_pinv(f"{type(self).__name__}.start_from {self.start_from!r}", measurement, "'noise'")
         self.plan.times(self.visits, prior.schedule.T)
-        if isinstance(made := self.make_optimizer([torch.zeros(1, requires_grad=True)]), torch.optim.LBFGS):
+        if isinstance(made := self.make_optimizer([torch.zeros(1, requires_grad=True)]), optim.LBFGS):
             raise TypeError(
                 f"{type(self).__name__} needs an optimizer without closure, got {type(made).__name__}."
             )
 
-    def make_optimizer(self, leaves: list[Tensor]) -> torch.optim.Optimizer:
+    def make_optimizer(self, leaves: list[Tensor]) -> optim.Optimizer:
         """The optimizer of these leaves; each step sets its learning rate."""
         return (self.optimizer or self.usual_optimizer)(leaves)
 
@@ -101,7 +111,8 @@ class Descent(Solver):
         return self.steps
 
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
-        variables = Variables(self.start(problem))
+        together = type(self.make_optimizer([torch.zeros(1, requires_grad=True)])) in ELEMENTWISE
+        variables = Variables(self.start(problem), together)
         optimizer = self.make_optimizer(variables.flat)
         update = self.updates(problem, variables, optimizer)
         times = self.plan.draw(self.visits, problem.prior.schedule.T, problem.rng)
@@ -113,7 +124,7 @@ class Descent(Solver):
                 yield self.image(problem, *variables.parts())
 
     def updates(
-        self, problem: Problem, variables: Variables, optimizer: torch.optim.Optimizer
+        self, problem: Problem, variables: Variables, optimizer: optim.Optimizer
     ) -> Callable[[list[Tensor], int], None]:
         """What makes one step of a run, given the times visited in it and its number."""
 

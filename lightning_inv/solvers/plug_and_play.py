@@ -154,7 +154,7 @@ class PlugAndPlay(Descent):
             with torch.no_grad():
                 eps_hat = problem.denoise(x_t, t).eps
             error = 2 * (eps_hat - eps) * x
-        return (weight_of(self.weighting, sigma_t / alpha_t) * error).flatten(1).mean(1).sum()
+        return (weight_of(self.weighting, sigma_t / alpha_t).flatten() * error.flatten(1).mean(1)).sum()
 
     def constraint_loss(self, problem: Problem, i: int, x: Tensor) -> Tensor:
         """The weighted energies of all constraints at step i, a scalar."""

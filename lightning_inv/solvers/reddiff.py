@@ -99,7 +99,7 @@ class REDDiff(Descent):
         if self.fit_sigma:
             alpha_t, sigma_t = problem.prior.schedule(t)
             s, spread = sigma_t / alpha_t, alpha_t**2 * sigma_x0**2 + sigma_t**2
-            prior = prior - (weight_of(self.weighting, s) * s / 2 * spread.log()).flatten(1).mean(1)
+            prior = prior - (weight_of(self.weighting, s) * s / 2 * spread.log()).flatten()
         return (self.obs_weight * problem.energy(x) + self.weight * prior).sum()
 
 
@@ -109,4 +109,5 @@ def distillation(problem: Problem, t: Tensor, x: Tensor, weighting: Weighting) -
     eps = problem.noise()
     with torch.no_grad():  # the gradient is exact without the network's Jacobian (proposition 2)
         eps_hat = problem.denoise(alpha_t * x + sigma_t * eps, t).eps
-    return (weight_of(weighting, sigma_t / alpha_t) * (eps_hat - eps) * x).flatten(1).mean(1)
+    loss = torch.linalg.vecdot((eps_hat - eps).flatten(1), x.flatten(1)) / x[0].numel()
+    return weight_of(weighting, sigma_t / alpha_t).flatten() * loss

@@ -84,14 +84,14 @@ class TDS(Solver):
         x_t, log_weight, before = self.noise(problem), torch.zeros(()), None
         for i, (t, s) in enumerate(pairwise(times)):
             cloud = self.look(problem, x_t, t)
-            chosen, log_weight = self.chosen(log_weight + cloud.twist, problem.rng.uniform((1,)).flatten())
+            chosen, log_weight = self.chosen(log_weight + cloud.twist, problem.rng.uniform())
             cloud, before = cloud.taken(chosen), before and (before[0].taken(chosen), before[1])
             if i == self.steps - 1:
                 break
             yield (log_weight.softmax(0)[..., None, None, None] * cloud.guided).sum(0)
             x_t, log_ratio = self.moved(problem, cloud, before, t, s)
             log_weight, before = log_weight + log_ratio - cloud.twist, (cloud, t)
-        yield one_of(cloud.guided, log_weight, problem.rng.uniform((1,)).flatten())
+        yield one_of(cloud.guided, log_weight, problem.rng.uniform())
 
     def noise(self, problem: Problem) -> Tensor:
         """White noise, shape ``(P, B, C, H, W)``."""

@@ -48,7 +48,7 @@ class Turns:
         def update(t: list[Tensor], i: int) -> None:
             gradients = variables.gradients(lambda *parts: prior(t, i, *parts))
             variables.step(optimizer, gradients)
-            norms = [gradient.norm() for gradient in gradients]
+            norms = [norm_of(gradient) for gradient in gradients]
             means = [self.memory * old + (1 - self.memory) * new for old, new in zip(lately, norms)]  # noqa: B905
             lately[:] = means or norms
             pulls = variables.gradients(lambda *parts: constraint(t, i, *parts))
@@ -58,6 +58,12 @@ class Turns:
         return update
 
 
+def norm_of(gradient: Tensor) -> Tensor:
+    """The norm of the gradient of each image, shape ``(B, 1, ...)``."""
+    return gradient.flatten(1).norm(dim=1).view(-1, *(1,) * (gradient.ndim - 1))
+
+
 def cut(gradient: Tensor, norm: Tensor) -> Tensor:
-    """The gradient, shortened to this norm if it is longer."""
-    return gradient * (norm / gradient.norm().clamp(min=torch.finfo(gradient.dtype).tiny)).clamp(max=1.0)
+    """The gradient, shape ``(B, ...)``, shortened in each image to this norm if it is longer."""
+    tiny = torch.finfo(gradient.dtype).tiny
+    return gradient * (norm / norm_of(gradient).clamp(min=tiny)).clamp(max=1.0)
