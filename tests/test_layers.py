@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints"},
+    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory"},
     {"schedules", "networks", "metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},

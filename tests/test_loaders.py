@@ -34,7 +34,7 @@ def test_the_limit_takes_the_first_images(limit: int | None) -> None:
 
 def test_two_ranks_share_what_is_not_finished() -> None:
     data = Digits(batch_size=2, limit=9)
-    data.finished = frozenset({0, 4})
+    data.finished = [frozenset({0, 4})]
     shares = []
     for rank in range(2):
         batches = list(attached(data, global_rank=rank, world_size=2).predict_dataloader())

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning_inv.callbacks.manifest import Manifest, write_json
+from lightning_inv.callbacks.scores import COSTS
 from lightning_inv.files import atomic_write
 
-COLUMNS = ("psnr", "psnr_of_mean", "ssim", "ssim_of_mean", "consistency", "evaluations", "seconds")
+COLUMNS = ("psnr", "psnr_of_mean", "ssim", "ssim_of_mean", "consistency", *COSTS)
 
 
 def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
     table.writerow(("index", "name", "solver", *COLUMNS))
     for record in records:
         for solver, values in record["solvers"].items():
-            cells = ("" if values[column] is None else values[column] for column in COLUMNS)
+            cells = ("" if values.get(column) is None else values[column] for column in COLUMNS)
             table.writerow((record["index"], record["name"], solver, *cells))
     with atomic_write(folder / "metrics.csv") as file:
         file.write(text.getvalue().encode())
@@ -39,7 +40,7 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
         "images": len(records),
         "solvers": {
             solver: {
-                column: statistics([r["solvers"][solver][column] for r in records]) for column in COLUMNS
+                column: statistics([r["solvers"][solver].get(column) for r in records]) for column in COLUMNS
             }
             for solver in solvers
         },
