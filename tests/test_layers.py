@@ -15,6 +15,7 @@ LAYERS = [
     {"data"},
     {"modules"},
     {"callbacks"},
+    {"command_line"},
     {"cli", "check"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -70,8 +70,8 @@ class Restoration(LightningModule):
         if isinstance(prior, str | Path):
             prior = load_prior(prior, packages)
         self.prior = prior.eval().requires_grad_(False)
-        self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
-        self.label, classes = label, self.prior.num_classes
+        self.solvers, self.measurement, self.problems = solvers, measurement, problems
+        self.samples, self.seed, self.label, classes = samples, seed, label, self.prior.num_classes
         if label is not None and not 0 <= label < (classes or 0):
             raise ValueError(f"model.label must be a class of the prior, which has {classes}, got {label}.")
         self.work: dict[str, Work] = (
