@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
     {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory"},
-    {"schedules", "networks", "metrics", "posterior_metrics", "noise_models", "frozen"},
+    {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
     {"solvers", "posteriors"},

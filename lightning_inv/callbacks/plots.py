@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
 LABELS = {"evaluations": "network calls for a sample, forward and backward", "seconds": "seconds an image"}
@@ -40,6 +41,9 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     for axes, (problem, summary) in zip(panels, summaries.items(), strict=False):
         _panel(axes, measure, summary, colours)
         axes.set(title=problem, xlabel=LABELS[measure], ylabel="PSNR [dB]", xscale="log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         handles, names = axes.get_legend_handles_labels()
         entries |= dict(zip(names, handles, strict=True))
     for axes in panels[len(summaries) :]:

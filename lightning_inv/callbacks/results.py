@@ -88,10 +88,10 @@ class ResultWriter(BasePredictionWriter):
             *(["truth"] if restored.truth is not None else []),
             *(["measurement"] if restored.y is not None and restored.y.ndim == 4 else []),
         ]
-        fixed = {"truth": restored.truth, "measurement": restored.y}
+        fixed, known = len(columns), {"truth": restored.truth, "measurement": restored.y}
         table = []
         for b in range(min(len(restored.names), self.grid_rows)):
-            cells: list[tuple[Tensor | None, str]] = [(fixed[column][b], "") for column in columns]
+            cells: list[tuple[Tensor | None, str]] = [(known[column][b], "") for column in columns]
             for solver, solution in restored.solutions.items():
                 value = rows[solver]["psnr_of_mean"][b]
                 cells.append((solution.samples[:, b].mean(0), "" if value is None else f"{value:.1f} dB"))
@@ -100,7 +100,7 @@ class ResultWriter(BasePredictionWriter):
             table.append(cells)
         for solver, solution in restored.solutions.items():
             columns += [solver] if len(solution.samples) == 1 else [f"{solver} mean", f"{solver} std"]
-        sheet = comparison(columns, table)
+        sheet = comparison(columns, table, fixed)
         write_picture(self.folder / restored.problem / "grids" / f"{restored.indices[0]:06d}.png", sheet)
         if (writer := tensorboard(trainer)) is not None:
             title = "/".join(filter(None, ("restored", restored.problem)))
