@@ -4,6 +4,7 @@ The networks and their weights are those of torchmetrics, which downloads them w
 of them look at colours: grey images are repeated to three channels.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,9 @@ class Perceptual:
         self.device, self.metrics, self.missing = device, {}, {}
         for name, make in (networks or NETWORKS).items():
             try:
-                self.metrics[name] = make().to(device)
+                with warnings.catch_warnings():  # KID warns that it keeps what it is given
+                    warnings.simplefilter("ignore")
+                    self.metrics[name] = make().to(device)
             except UNAVAILABLE as error:
                 self.missing[name] = reason(error)
 

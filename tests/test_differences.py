@@ -19,10 +19,8 @@ PSNR = {"good": [30.0, 28.0, 33.0, 25.0], "fair": [29.5, 28.2, 31.0, 24.0], "poo
 def records(psnr: dict[str, list[float]]) -> list[dict[str, Any]]:
     """Records of images with these PSNR, and 1 in all else."""
     told = {name: [dict.fromkeys(COLUMNS, 1.0) | {"psnr_of_mean": v} for v in psnr[name]] for name in psnr}
-    count = len(next(iter(psnr.values())))
-    return [
-        {"index": i, "name": str(i), "solvers": {name: told[name][i] for name in psnr}} for i in range(count)
-    ]
+    images = range(len(next(iter(psnr.values()))))
+    return [{"index": i, "name": str(i), "solvers": {name: told[name][i] for name in psnr}} for i in images]
 
 
 def summary(psnr: dict[str, list[float]], reference: str | None = None) -> dict[str, Any]:
@@ -87,10 +85,10 @@ def test_the_error_of_the_ratio_is_that_of_the_jackknife() -> None:
     assert found["standard_error"] == pytest.approx(np.sqrt(2 / 3 * np.sum((others - others.mean()) ** 2)))
 
 
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [("ddrm_20", ("ddrm", 20)), ("a_b_3", ("a_b", 3)), ("ddrm", ("ddrm", 0)), ("_5", ("_5", 0))],
-)
+FAMILIES = {"ddrm_20": ("ddrm", 20), "a_b_3": ("a_b", 3), "ddrm": ("ddrm", 0), "_5": ("_5", 0)}
+
+
+@pytest.mark.parametrize(("name", "found"), FAMILIES.items())
 def test_a_family_is_the_name_before_the_number(name: str, found: tuple[str, int]) -> None:
     assert family(name) == found
 

@@ -64,8 +64,8 @@ def test_sets_that_differ_more_are_farther_apart(tmp_path: Path) -> None:
 
 
 def test_lpips_is_given_images_in_its_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network is that of torchmetrics with random weights; images out of range would be refused."""
-    untrained = partial(torchmetrics.image.lpip._NoTrainLpips, pretrained=False, pnet_rand=True)
+    """The network is that of torchmetrics with random features; images out of range would be refused."""
+    untrained = partial(torchmetrics.image.lpip._NoTrainLpips, pnet_rand=True)
     monkeypatch.setattr(torchmetrics.image.lpip, "_NoTrainLpips", untrained)
     measures = Perceptual(networks={"lpips": NETWORKS["lpips"]})
     truth, far = write(tmp_path / "a", 0.0), write(tmp_path / "b", 0.5)
