@@ -135,6 +135,17 @@ def test_the_comparison_runs(tmp_path: Path) -> None:
     assert told["deblurring"]["solvers"]["reddiff"]["evaluations"]["mean"] == 2
 
 
+def test_the_example_of_its_page_is_understood(tmp_path: Path) -> None:
+    page = (CONFIGS.parent / "docs" / "comparison.md").read_text()
+    (tmp_path / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    work = command_line(f"--config={tmp_path / 'mine.yaml'}").model.work
+    assert {name: list(told.solvers) for name, told in work.items()} == {
+        "inpainting": ["ddrm_20", "reddiff"],
+        "deblurring": ["ddrm_20", "reddiff"],
+    }
+    assert work["deblurring"].solvers["reddiff"].weight == 0.12
+
+
 def command_line(*words: str) -> InferCommandLine:
     words = [*words, "--trainer.logger=false", *QUIET]
     return InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_callback=None)

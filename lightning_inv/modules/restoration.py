@@ -84,6 +84,7 @@ class Restoration(LightningModule):
         self.measurements = nn.ModuleList(seen)  # what problems and solvers hold moves with the model
         self.parts = nn.ModuleList(nn.ModuleList(modules) for modules in held)
         self.parts.eval().requires_grad_(False)
+        self._warm = False
 
     def setup(self, stage: str) -> None:
         self.check(self.trainer.datamodule.selected())
@@ -170,6 +171,7 @@ class Restoration(LightningModule):
         elif y is not None:
             y = y * measurement.operator.observed(y)
         problem = Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
+        self._warm_up(problem)
         solutions = {
             title: self._solve(solver, f"{name} {title}".strip(), problem, indices)
             for title, solver in work.solvers.items()
@@ -188,6 +190,15 @@ class Restoration(LightningModule):
         seconds = (self._now() - began) / len(indices)
         calls = [(now - then) // self.samples for now, then in zip(prior.calls, calls, strict=True)]
         return Solution(torch.stack(samples), *calls, seconds, memory.read())
+
+    def _warm_up(self, problem: Problem) -> None:
+        """Calls the network once, so that the first solver's seconds are not those of loading libraries."""
+        if not self._warm:
+            first = replace(problem, label=None if problem.label is None else problem.label[:1])
+            with torch.no_grad():
+                x_t = torch.zeros(1, *self.prior.shape, device=self.device)
+                first.denoise(x_t, torch.tensor(self.prior.schedule.T, device=self.device))
+            self._warm = True
 
     def _labels(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes that the prior is told, shape ``(B,)``."""
