@@ -61,8 +61,8 @@ class InferCommandLine(CommandLine):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
+        parser.add_lightning_class_args(Comparison, "compare")  # it checks before the other one writes
         parser.add_lightning_class_args(ResultWriter, "output")
-        parser.add_lightning_class_args(Comparison, "compare")
         parser.link_arguments("folder", "output.folder")
         parser.link_arguments("folder", "compare.folder")
 

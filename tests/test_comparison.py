@@ -80,7 +80,7 @@ def test_a_killed_comparison_that_goes_on_gives_the_same_table(
 ) -> None:
     """Kill -9 in the middle of the second problem."""
     folder = tmp_path / "run"
-    own = {"ddrm_3": {"class_path": "DDRM", "init_args": {"steps": 600}}}
+    own = {"ddrm_3": {"class_path": "DDRM", "init_args": {"steps": 200}}}
     slow = {"problems": PROBLEMS | {"coarse": PROBLEMS["coarse"] | {"solvers": own}}}
     command = [sys.executable, str(ROOT / "infer.py"), *words(prior, folder, model=slow)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -135,7 +135,7 @@ REFUSED = {
     "both": ({"measurement": HIDDEN["measurement"]}, "", "model.measurement or model.problems, not both"),
     "setting": ({}, "--model.solvers.ddrm_5.steps=0", "problem 'hidden': DDRM.steps must be in [1, 1000]"),
     "reference": ({}, "--compare.reference=ddrm", "compare.reference must be a solver, ddrm_3, ddrm_5, plug"),
-    "data": ({}, "--data=NoImages", "there is nothing to measure"),
+    "data": ({}, "--data=NoImages", "problem 'hidden': there is nothing to measure"),
     "flag": ({}, "--model.problems.coarse.solvers.ddrm_3.steps=2", "solvers cannot be changed by flags"),
 }
 
@@ -149,7 +149,7 @@ def test_what_cannot_work_is_said_before(
     arguments = [word for word in given if not (case == "data" and word.startswith("--data"))]
     arguments += [flag] if flag else []
     assert message in refusal(infer, arguments, capsys)
-    assert not list(tmp_path.rglob("*.png"))
+    assert not (tmp_path / "run").exists()
 
 
 def test_settings_of_compare_need_problems(
@@ -158,6 +158,13 @@ def test_settings_of_compare_need_problems(
     alone = {"measurement": PROBLEMS["hidden"]["measurement"], "problems": None}
     said = refusal(infer, words(prior, tmp_path / "a", "--compare.reference=ddrm_3", model=alone), capsys)
     assert "the settings of compare are for model.problems" in said
+
+
+def test_results_of_a_single_problem_are_not_mixed_with_those_of_several(
+    prior: Path, finished: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = refusal(infer, words(prior, finished), capsys)
+    assert "holds results of one problem; choose another --folder" in said
 
 
 def test_a_changed_problem_is_refused_by_name(

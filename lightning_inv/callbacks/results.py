@@ -41,6 +41,10 @@ class ResultWriter(BasePredictionWriter):
         if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
             try:
                 settings = settings_of(pl_module, data, str(trainer.precision))
+                if "" not in settings and Manifest(self.folder).path.exists():
+                    raise ValueError(
+                        f"{self.folder} holds results of one problem; give --folder another name."
+                    )
                 done = [self.manifests[name].open(settings[name], self.overwrite) for name in settings]
             except (OSError, TypeError, ValueError) as error:
                 problem = str(error)

@@ -16,7 +16,7 @@ from lightning_inv.data import ImageDataset
 from lightning_inv.denoisers import Denoiser, MeteredDenoiser
 from lightning_inv.memory import PeakMemory
 from lightning_inv.modules.solutions import Restored, Solution
-from lightning_inv.modules.tasks import Task, Work, all_work, only_work
+from lightning_inv.modules.tasks import Task, Work, all_work, only_work, told_of
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import Images
 from lightning_inv.priors import load_prior
@@ -113,8 +113,9 @@ class Restoration(LightningModule):
             raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")
         if len(self.work) > 1 and "measurement" in first:
             raise ValueError("the data are measurements of one problem: give model.measurement instead.")
-        for work in self.work.values():
-            self._check_measurement(work.measurement, first, names)
+        for name, work in self.work.items():
+            with told_of(name):
+                self._check_measurement(work.measurement, first, names)
 
     def _check_measurement(
         self, measurement: Measurement | None, first: dict[str, Any], names: list[str]

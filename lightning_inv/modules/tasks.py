@@ -1,6 +1,7 @@
 """The problems of a run, and which solvers serve each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lightning_inv.constraints import Measurement
@@ -53,6 +54,17 @@ def check_names(solvers: Mapping[str, Solver]) -> None:
             raise ValueError(f"{name!r} is the name of a folder of results; give the solver another one.")
 
 
+@contextmanager
+def told_of(problem: str) -> Iterator[None]:
+    """Errors within name the problem, unless it is the only one, which has no name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if not problem:
+            raise
+        raise type(error)(f"problem {problem!r}: {error}") from None
+
+
 def only_work(
     prior: Denoiser, solvers: dict[str, Solver], measurement: Measurement | None
 ) -> dict[str, Work]:
@@ -84,10 +96,8 @@ def all_work(prior: Denoiser, solvers: dict[str, Solver], problems: dict[str, Ta
     found = {}
     for name, task in problems.items():
         check_name(name, "problem")
-        try:
+        with told_of(name):
             found[name] = _work(prior, solvers | task.solvers, task.measurement)
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"problem {name!r}: {error}") from None
     return found
 
 
