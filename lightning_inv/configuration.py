@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-ATOMIC = frozenset({"solvers", "terms", "callbacks", "logger"})
+ATOMIC = frozenset({"problems", "solvers", "terms", "callbacks", "logger"})
 """Keys whose value a later file of the command line replaces as a whole; one that includes it refines it."""
 
 

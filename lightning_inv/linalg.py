@@ -1,6 +1,6 @@
 """Matrix-free linear algebra on batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -11,7 +11,10 @@ def inner(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).flatten(1).sum(1).view(-1, *(1,) * (a.ndim - 1))
 
 
-def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int = 50) -> Tensor:
+Map = Callable[[Tensor], Tensor]
+
+
+def conjugate_gradient(A: Map, b: Tensor, iterations: int = 50) -> Tensor:
     """Solves ``A x = b`` for symmetric positive (semi-)definite ``A``, from ``x = 0``.
 
     All iterations are run: stopping early would need a round trip to the host. An image stays where it is
@@ -23,9 +26,26 @@ def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int
         b: The right-hand side, shape ``(B, ...)``.
         iterations: The number of iterations.
     """
+    x = torch.zeros_like(b)
+    for step, p in conjugate_directions(A, b, iterations):
+        x = x + step * p
+    return x
+
+
+def conjugate_directions(
+    A: Map, b: Tensor, iterations: int, precondition: Map | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The steps, ``(B, 1, ..., 1)``, and directions, ``(B, ...)``, whose products sum up to the solution.
+
+    Args:
+        A: The map ``x -> A x``.
+        b: The right-hand side, shape ``(B, ...)``.
+        iterations: The number of iterations.
+        precondition: A symmetric map that is nearly the inverse of A; none if None.
+    """
     info = torch.finfo(b.dtype)
-    x, r, p = torch.zeros_like(b), b, b
-    rr = inner(r, r)
+    r, p = b, precondition(b) if precondition else b
+    rr = inner(r, p)
     enough, largest, active = (10 * info.eps) ** 2 * rr, torch.zeros_like(rr), rr > 0
     for _ in range(iterations):
         Ap = A(p)
@@ -34,10 +54,11 @@ def conjugate_gradient(A: Callable[[Tensor], Tensor], b: Tensor, iterations: int
         largest = torch.maximum(largest, curvature)
         active = active & (rr > enough) & (curvature > 10 * info.eps * largest)
         step = torch.where(active, rr / pAp.clamp(min=info.tiny), 0.0)
-        x, r = x + step * p, r - step * Ap
-        rr, rr_old = inner(r, r), rr
-        p = r + rr / rr_old.clamp(min=info.tiny) * p
-    return x
+        yield step, p
+        r = r - step * Ap
+        z = precondition(r) if precondition else r
+        rr, rr_old = inner(r, z), rr
+        p = z + rr / rr_old.clamp(min=info.tiny) * p
 
 
 def orthonormal_basis(first: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ NOISE = (
     "Expected a <class 'NoneType'>",
 )
 
-TERMS = "terms cannot be changed by flags: write a YAML file that includes the other one."
+FILE = "cannot be changed by flags: write a YAML file that includes the other one."
 
 
 def explain(message: str, hints: dict[str, Any]) -> str:
@@ -43,7 +43,7 @@ def explain(message: str, hints: dict[str, Any]) -> str:
             parts.append(
                 re.sub(r"Expected an? <class '(.+?)'>\. Got value: (.+)", r"expected \1, got \2.", text)
             )
-    return re.sub(r"\bterms: expected dict, got Namespace.*", TERMS, " ".join(parts))
+    return re.sub(r"\b(terms|solvers): expected dict, got Namespace.*", rf"\1 {FILE}", " ".join(parts))
 
 
 def arguments(class_path: str) -> dict[str, Any]:

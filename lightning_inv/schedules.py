@@ -60,12 +60,25 @@ class Schedule(Recorded, nn.Module, abc.ABC):
         if spacing != "sigma":
             return time_grid(steps, self.T, spacing)
         need_steps(steps, self.T)
-        root = (self.sigma[1:] / self.alpha[1:]).double() ** (1 / 7)
-        wanted = torch.linspace(1, 0, steps).flip(0).to(root) * (root[-1] - root[0]) + root[0]
-        k = torch.arange(steps, device=root.device)
-        nearest = (root - wanted[:, None]).abs().argmin(1)
+        nearest, k = self.levels(steps).flip(0) - 1, torch.arange(steps)
         distinct = ((nearest - k).cummax(0).values + k).minimum(self.T - steps + k)
-        return torch.cat([distinct.flip(0) + 1, k[:1]]).cpu()
+        return torch.cat([distinct.flip(0) + 1, k[:1]])
+
+    def levels(self, count: int, high: float | None = None, low: float | None = None) -> Tensor:
+        """Times between two noise levels, shape ``(count,)``, on the CPU; (sigma_t / alpha_t)^(1/7) is even.
+
+        Args:
+            count: How many; a time may come more than once.
+            high: sigma_t / alpha_t at the first; that of T if None.
+            low: sigma_t / alpha_t at the last; that of time 1 if None.
+        """
+        root = (self.sigma[1:] / self.alpha[1:]).double().cpu() ** (1 / 7)
+        first, last = (
+            end if level is None else torch.tensor(level, dtype=root.dtype) ** (1 / 7)
+            for level, end in ((high, root[-1]), (low, root[0]))
+        )
+        wanted = torch.linspace(1, 0, count).to(root) * (first - last) + last
+        return (root - wanted[:, None]).abs().argmin(1) + 1
 
 
 def need_steps(steps: int, T: int) -> None:

@@ -82,8 +82,8 @@ def unconditional(world: World, draw: Draw, steps: int, eta: float) -> Array:
     return x_t
 
 
-def ddrm(world: World, draw: Draw, steps: int, eta: float, eta_b: float) -> Array:
-    """In coordinates V^T x_t / alpha_t, one direction after the other."""
+def ddrm(world: World, draw: Draw, steps: int, eta: float, eta_b: float, informed: bool = True) -> Array:
+    """In coordinates V^T x_t / alpha_t, one direction after the other; DDNM+ if its start is not informed."""
     U, singular, Vt = np.linalg.svd(world.A)
     seen = U.T @ world.y
     times = skipping(steps)
@@ -94,7 +94,7 @@ def ddrm(world: World, draw: Draw, steps: int, eta: float, eta_b: float) -> Arra
     for i in range(world.n):
         known = level[i] < high
         z[:, i] = target[i] + np.sqrt(high**2 - level[i] ** 2) * z[:, i] if known else high * z[:, i]
-    x_t = alpha(times[0]) * z @ Vt
+    x_t = alpha(times[0]) * z @ Vt if informed else draw()
     for t, s in pairwise(times):
         x, eps, _ = (part @ Vt.T if part.ndim == 2 else part for part in world.look(x_t, t))
         noise, low = draw() @ Vt.T, sigma(s) / alpha(s)
@@ -151,6 +151,15 @@ def reddiff(
         _, eps_hat, _ = world.look(alpha(t) * x + sigma(t) * eps, t)
         s = sigma(t) / alpha(t)
         mu = mu + step(world.pull(x) + weight * s * (eps_hat - eps) / world.n)
+    return mu
+
+
+def sds(world: World, draw: Draw, steps: int, step: Callable[[Array], Array]) -> Array:
+    mu = draw()
+    for t in skipping(steps)[:-1]:
+        eps = draw()
+        _, eps_hat, _ = world.look(alpha(t) * mu + sigma(t) * eps, t)
+        mu = mu + step(sigma(t) / alpha(t) * (eps_hat - eps) / world.n)
     return mu
 
 

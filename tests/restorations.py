@@ -32,8 +32,9 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def comparable(folder: Path) -> list[dict[str, str]]:
-    """The rows without their times."""
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(folder)]
+    """The rows without what differs from run to run."""
+    varies = ("seconds", "peak_memory")
+    return [{key: value for key, value in row.items() if key not in varies} for row in rows(folder)]
 
 
 def pixels(folder: Path, solver: str) -> Tensor:

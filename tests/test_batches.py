@@ -5,7 +5,6 @@ import torch
 
 from lightning_inv.cli import CONFIGS, InferCommandLine
 from lightning_inv.data import SampleImages
-from lightning_inv.denoisers import MeteredDenoiser
 from lightning_inv.modules import Restoration
 
 COUNT = 2
@@ -27,7 +26,7 @@ def restored(problem: str, batches: list[list[int]]) -> dict[str, torch.Tensor]:
             "name": [items[i]["name"] for i in indices],
             "index": torch.tensor(indices),
         }
-        solutions = model._restore(batch, MeteredDenoiser(model.prior, None)).solutions
+        solutions = model.predict_step(batch, 0).solutions
         for name, solution in solutions.items():
             found[name][indices] = solution.samples[0]
     return found

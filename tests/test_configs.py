@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from fakes import write_idx, write_pictures
 from helpers import refusal
 
@@ -114,6 +115,35 @@ def test_solver_solves(name: str, tmp_path: Path) -> None:
     words = [*problem, f"--config={path}", "--data=SampleImages", "--data.limit=2", *quick(solvers_of(path))]
     summary = infer([*words, f"--folder={tmp_path}", *QUIET])
     assert set(summary["solvers"]) == set(solvers_of(path))
+
+
+def test_the_comparison_runs(tmp_path: Path) -> None:
+    path = CONFIGS / "compare.yaml"
+    tree = read_config(path)["model"]
+    few = {name: {"init_args": {"steps": 2}} for name in tree["solvers"] if name != "pseudo_inverse"}
+    own = {
+        name: {"solvers": {solver: few[solver] for solver in task["solvers"]}}
+        for name, task in tree["problems"].items()
+        if "solvers" in task
+    }
+    short = {"include": str(path), "model": {"solvers": few, "problems": own}}
+    (tmp_path / "short.yaml").write_text(yaml.safe_dump(short))
+    words = [f"--config={tmp_path / 'short.yaml'}", f"--folder={tmp_path / 'run'}", "--data.limit=2", *QUIET]
+    told = infer(words)["problems"]
+    assert {name: summary["images"] for name, summary in told.items()} == dict.fromkeys(tree["problems"], 2)
+    assert all(set(summary["solvers"]) >= {"reddiff", "plug_and_play"} for summary in told.values())
+    assert told["deblurring"]["solvers"]["reddiff"]["evaluations"]["mean"] == 2
+
+
+def test_the_example_of_its_page_is_understood(tmp_path: Path) -> None:
+    page = (CONFIGS.parent / "docs" / "comparison.md").read_text()
+    (tmp_path / "mine.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    work = command_line(f"--config={tmp_path / 'mine.yaml'}").model.work
+    assert {name: list(told.solvers) for name, told in work.items()} == {
+        "inpainting": ["ddrm_20", "reddiff"],
+        "deblurring": ["ddrm_20", "reddiff"],
+    }
+    assert work["deblurring"].solvers["reddiff"].weight == 0.12
 
 
 def command_line(*words: str) -> InferCommandLine:

@@ -3,10 +3,12 @@
 A new solver joins by one line in ``CASES`` and a function in ``oracles.py``.
 """
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+import guided_oracles as guided
 import numpy as np
 import oracles
 import pytest
@@ -21,16 +23,28 @@ from lightning_inv.denoisers import GaussianDenoiser, MixtureDenoiser
 from lightning_inv.noise import NoiseStream, generator
 from lightning_inv.operators import Coding, DenseMatrix, Images, LinearOperator
 from lightning_inv.solvers import (
+    DAPS,
+    DDNM,
     DDRM,
     DDRMJPEG,
+    DPS,
+    MCG,
+    MMPS,
+    SDS,
+    TDS,
+    DDNMPlus,
     Descent,
+    DiffPIR,
+    ExactGuidance,
     Grid,
+    PiGDM,
     PlugAndPlay,
     Problem,
     PseudoInverse,
     REDDiff,
-    Sampler,
+    RePaint,
     Solver,
+    TimeTravel,
     Unconditional,
 )
 
@@ -78,6 +92,53 @@ CASES = {
         affine=False,
     ),
     "pseudo-inverse": Case(PseudoInverse(), oracles.pseudo_inverse),
+    "SDS": Case(SDS(20, lr=2.0, optimizer=SGD), lambda *a: oracles.sds(*a, 20, oracles.plain(2.0))),
+    "DDNM": Case(DDNM(20), partial(guided.ddnm, steps=20, eta=0.85)),
+    "DDNM, time travel": Case(
+        DDNM(10, 0.5, travel=TimeTravel(3, 2)),
+        partial(guided.ddnm, steps=10, eta=0.5, length=3, repeats=2),
+    ),
+    "DDNM+": Case(DDNMPlus(20), partial(oracles.ddrm, steps=20, eta=0.85, eta_b=1.0, informed=False)),
+    "RePaint": Case(
+        RePaint(10, travel=TimeTravel(4, 3)), partial(guided.repaint, steps=10, length=4, repeats=3)
+    ),
+    "DPS": Case(DPS(20, 0.6, reference=20), partial(guided.dps, steps=20, zeta=0.3), affine=False),
+    "DPS, DDIM": Case(
+        DPS(20, 0.4, reference=None, eta=0.0),
+        partial(guided.dps, steps=20, zeta=0.4, eta=0.0),
+        affine=False,
+    ),
+    "MCG": Case(
+        MCG(20, 0.6, reference=20),
+        partial(guided.dps, steps=20, zeta=0.3, project=True),
+        affine=False,
+    ),
+    "PiGDM": Case(PiGDM(20), partial(guided.guided, estimate=guided.isotropic, steps=20, eta=1.0)),
+    "PiGDM, DDIM": Case(
+        PiGDM(20, eta=0.0),
+        partial(guided.guided, estimate=guided.isotropic, steps=20, eta=0.0),
+    ),
+    "MMPS": Case(
+        MMPS(20, iterations=6),
+        partial(guided.guided, estimate=lambda *a: guided.matched(*a)[1], steps=20, eta=1.0),
+    ),
+    "exact guidance": Case(
+        ExactGuidance(20), partial(guided.guided, estimate=guided.exact, steps=20, eta=1.0)
+    ),
+    "DiffPIR": Case(
+        DiffPIR(20, 1.75, 0.4, spacing="even"),
+        partial(guided.diffpir, steps=20, weight=1.75, zeta=0.4),
+    ),
+    "DAPS, exact": Case(DAPS(10, inner="exact"), partial(guided.daps, steps=10, ode_steps=5)),
+    "DAPS": Case(
+        DAPS(6, 3, langevin_steps=5, lr=0.01, tau=0.3),
+        partial(guided.daps, steps=6, ode_steps=3, langevin=(5, 0.01, 0.3)),
+    ),
+    "TDS": Case(
+        TDS(20, 3, iterations=6, spacing="even"),
+        partial(guided.tds, steps=20, particles=3, threshold=0.5),
+        affine=False,
+    ),
     "DDRM for JPEG": Case(
         DDRMJPEG(20, 0.7, 0.4), partial(oracles.ddrm_jpeg, steps=20, first=300, eta=0.7, eta_b=0.4)
     ),
@@ -168,5 +229,7 @@ def test_solver_is_its_oracle(name: str, kind: str, sigma_y: float) -> None:
 
 def test_no_solver_is_left_out() -> None:
     members = [getattr(lightning_inv.solvers, name) for name in lightning_inv.solvers.__all__]
-    kinds = {m for m in members if isinstance(m, type) and issubclass(m, Solver)} - {Solver, Sampler, Descent}
+    kinds = {
+        m for m in members if isinstance(m, type) and issubclass(m, Solver) and not inspect.isabstract(m)
+    }
     assert {type(case.solver) for case in CASES.values()} == kinds

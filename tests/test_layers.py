@@ -7,14 +7,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints"},
-    {"schedules", "networks", "metrics", "noise_models", "frozen"},
+    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory"},
+    {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
     {"solvers", "posteriors"},
     {"data"},
     {"modules"},
     {"callbacks"},
+    {"command_line"},
     {"cli", "check", "capabilities"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

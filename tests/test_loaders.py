@@ -34,12 +34,22 @@ def test_the_limit_takes_the_first_images(limit: int | None) -> None:
 
 def test_two_ranks_share_what_is_not_finished() -> None:
     data = Digits(batch_size=2, limit=9)
-    data.finished = frozenset({0, 4})
+    data.finished = [frozenset({0, 4})]
     shares = []
     for rank in range(2):
         batches = list(attached(data, global_rank=rank, world_size=2).predict_dataloader())
         shares.append([i for batch in batches for i in batch["index"].tolist()])
     assert sorted(itertools.chain(*shares)) == [1, 2, 3, 5, 6, 7, 8]
+
+
+def test_two_ranks_share_each_problem_and_begin_in_turns() -> None:
+    data = Digits(batch_size=2, limit=3)
+    data.finished = [frozenset(), frozenset({0}), frozenset({1, 2})]
+    shares = []
+    for rank in range(2):
+        loaders = attached(data, global_rank=rank, world_size=2).predict_dataloader()
+        shares.append([[i for batch in loader for i in batch["index"].tolist()] for loader in loaders])
+    assert shares == [[[0, 2], [2], [0]], [[1], [1], []]]
 
 
 def test_validation_meets_every_image_once_over_all_ranks() -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import comparisons
 import pytest
 import torch
 from restorations import ROOT, arguments, assert_same
@@ -30,6 +31,16 @@ def test_two_processes_restore_as_one_does(prior: Path, tmp_path: Path, images: 
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("results: ") == 1
     assert_same(tmp_path / "one", tmp_path / "two")
+
+
+def test_two_processes_compare_as_one_does(prior: Path, tmp_path: Path) -> None:
+    """One image of three problems: the ranks take them in turns."""
+    infer(comparisons.words(prior, tmp_path / "one", "--data.limit=1"))
+    done = run("infer.py", *comparisons.words(prior, tmp_path / "two", "--data.limit=1"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("results: ") == 1
+    assert comparisons.figures(tmp_path / "one") == comparisons.figures(tmp_path / "two")
+    assert comparisons.steady(tmp_path / "one") == comparisons.steady(tmp_path / "two")
 
 
 def test_two_processes_train_one_prior_and_go_on_with_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from small_solvers import LINEAR, SOLVERS, UNMEASURED
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
@@ -13,17 +14,10 @@ from lightning_inv.denoisers import Denoiser, Estimate, GaussianDenoiser, Metere
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import HighDynamicRange, Identity, Images, Inpainting, SVDOperator
 from lightning_inv.schedules import LinearSchedule
-from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, PseudoInverse, REDDiff, Solver, Unconditional
+from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, REDDiff, Solver, Unconditional
 from lightning_inv.solvers.weightings import Weighting
 
 MEAN, VAR, SHAPE = 0.1, 0.25, (1, 8, 8)
-SOLVERS = [
-    DDRM(),
-    REDDiff(steps=20),
-    PlugAndPlay(steps=20, finish=3),
-    PseudoInverse(),
-    Unconditional(steps=5, eta=1.0),
-]
 MANY = 256
 
 
@@ -256,8 +250,10 @@ def test_plug_and_play_anneals_its_constraint() -> None:
     assert pull(PlugAndPlay(steps=10, weight=4.0, anneal=False), 5) == pytest.approx(4.0, abs=0.01)
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
-def test_image_does_not_depend_on_its_batch(solver: Solver, prior: GaussianDenoiser) -> None:
+@pytest.mark.parametrize("name", [*LINEAR, *UNMEASURED])
+def test_image_does_not_depend_on_its_batch(name: str, prior: GaussianDenoiser) -> None:
+    solver = SOLVERS[name]
+
     def run(count: int, first: int) -> Tensor:
         names = [str(i) for i in range(first, first + count)]
         measurement = Measurement(Inpainting(), 0.1)
@@ -271,8 +267,9 @@ def test_image_does_not_depend_on_its_batch(solver: Solver, prior: GaussianDenoi
     torch.testing.assert_close(together, singles, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
-def test_solver_yields_as_many_images_as_it_says(solver: Solver, prior: GaussianDenoiser) -> None:
+@pytest.mark.parametrize("name", [*LINEAR, *UNMEASURED])
+def test_solver_yields_as_many_images_as_it_says(name: str, prior: GaussianDenoiser) -> None:
+    solver = SOLVERS[name]
     problem = Problem(torch.zeros(1, *SHAPE), Measurement(Identity(), 0.1), prior, stream(1))
     assert len(list(solver.iterates(problem))) == solver.length
 

@@ -1,6 +1,7 @@
 """Callbacks of both scripts."""
 
 from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
+from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.progress import StepProgressBar
 from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
@@ -17,6 +18,7 @@ from lightning_inv.callbacks.training import (
 __all__ = [
     "AtomicCheckpointIO",
     "Checkpoints",
+    "Comparison",
     "ImagesPerSecond",
     "LastValidation",
     "PriorFile",

@@ -7,11 +7,13 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 import lightning_inv
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
 from lightning_inv.fingerprints import plain_data, weights_digest
-from lightning_inv.modules import Restoration
+from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 
 PICTURES = ("truth", "measurement", "grids")
@@ -111,22 +113,29 @@ class Manifest:
         return content if isinstance(content, dict) else {}
 
 
-def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, Any]:
-    """All that decides the results, as hashes and plain data; batch size and devices do not."""
-    measurement = module.measurement
-    parts = zip(module.solvers, module.parts, strict=True)
-    return {
+def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:
+    """All that decides the results of each problem, as hashes and plain data; batch size does not."""
+    shared = {
         "version": lightning_inv.__version__,
         "prior": weights_digest(module.prior),
         "denoiser": hashlib.sha256(json.dumps(plain_data(module.prior.recipe)).encode()).hexdigest(),
-        "operator": measurement and plain_data(measurement.operator.recipe),
-        "noise": measurement and plain_data(describe(measurement.noise)),
-        "files": measurement and digest(plain_data(measurement.fingerprint())),
-        "solvers": {name: plain_data(describe(solver)) for name, solver in module.solvers.items()},
-        "parts": {name: weights_digest(part) for name, part in parts if len(part)} or None,
         "samples": module.samples,
         "seed": module.seed,
         "label": module.label,
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
         "precision": precision,
+    }
+    return {name: shared | _settings(work) for name, work in module.work.items()}
+
+
+def _settings(work: Work) -> dict[str, Any]:
+    """What decides the results of one problem alone."""
+    measurement, solvers = work.measurement, work.solvers
+    parts = {name: nn.ModuleList(solver.modules()) for name, solver in solvers.items()}
+    return {
+        "operator": measurement and plain_data(measurement.operator.recipe),
+        "noise": measurement and plain_data(describe(measurement.noise)),
+        "files": measurement and digest(plain_data(measurement.fingerprint())),
+        "solvers": {name: plain_data(describe(solver)) for name, solver in solvers.items()},
+        "parts": {name: weights_digest(part) for name, part in parts.items() if len(part)} or None,
     }

@@ -26,11 +26,14 @@ class StepProgressBar(TQDMProgressBar):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_predict_start(trainer, pl_module)
         self.predict_progress_bar.unit = "image"
-        self._todo, self._done = len(trainer.datamodule.todo()), 0
+        data = trainer.datamodule
+        self._todo, self._done = sum(len(data.todo(k)) for k in range(len(data.finished))), 0
 
     def on_predict_batch_start(self, trainer: Trainer, *args: Any) -> None:
         super().on_predict_batch_start(trainer, *args)
-        self.predict_progress_bar.total = self._todo  # images, not batches
+        self.predict_progress_bar.total = self._todo  # images of all problems, not batches of one
+        self.predict_progress_bar.n = min(self._done, self._todo)
+        self.predict_progress_bar.set_description(self.predict_description)
 
     def on_predict_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Restored, *args: Any

@@ -91,7 +91,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             raise ValueError(f"{type(self).__name__} has the splits {', '.join(self.splits)}; got {split!r}.")
         self.batch_size, self.num_workers, self.split, self.limit = batch_size, num_workers, split, limit
         self.flip, self.seed = flip, seed
-        self.finished: frozenset[int] = frozenset()
+        self.finished: Sequence[frozenset[int]] = (frozenset(),)  # images, for each problem
         # A rank whose share is empty has no batches; that is no error.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -135,20 +135,27 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         share = whole[trainer.global_rank :: trainer.world_size]
         return self._loader(Subset(images, [i % len(images) for i in share]))
 
-    def todo(self) -> list[int]:
-        """The images of ``selected`` that ``infer.py`` has yet to restore."""
-        return [i for i in range(len(self.selected())) if i not in self.finished]
+    def todo(self, problem: int = 0) -> list[int]:
+        """The images of ``selected`` that ``infer.py`` has yet to restore.
 
-    def predict_dataloader(self) -> DataLoader:
-        share = self.todo()[self.trainer.global_rank :: self.trainer.world_size]
-        return self._loader(Subset(self.selected(), share))
+        Args:
+            problem: Which of the problems.
+        """
+        return [i for i in range(len(self.selected())) if i not in self.finished[problem]]
+
+    def predict_dataloader(self) -> DataLoader | list[DataLoader]:
+        images, (rank, ranks) = self.selected(), (self.trainer.global_rank, self.trainer.world_size)
+        # Each problem begins with another rank, so that few images of many problems keep all ranks at work.
+        shares = [self.todo(k)[(rank - k) % ranks :: ranks] for k in range(len(self.finished))]
+        loaders = [self._loader(Subset(images, share), persistent_workers=False) for share in shares]
+        return loaders if len(loaders) > 1 else loaders[0]
 
     def _loader(self, images: Dataset, **settings: Any) -> DataLoader:
+        settings = {"persistent_workers": self.num_workers > 0, **settings}
         return DataLoader(
             images,
             batch_size=self.batch_size,
             num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
             pin_memory=self.num_workers > 0 and torch.accelerator.is_available(),
             **settings,
         )

@@ -60,6 +60,16 @@ class GaussianDenoiser(Denoiser):
         variances = (alpha_t**2 * self.variances + sigma_t**2).expand_as(residual)
         return -0.5 * (residual**2 / variances + variances.log()).sum(1)
 
+    def covariance(self, t: Tensor) -> Tensor:
+        """Cov[x | x_t], which is alike for all x_t, shape ``(n, n)``, in double precision.
+
+        Args:
+            t: A time, shape ``()``.
+        """
+        alpha_t, sigma_t = (scale.double() for scale in self.schedule(t))
+        left = self.variances * sigma_t**2 / (alpha_t**2 * self.variances + sigma_t**2)
+        return (self.basis * left) @ self.basis.mT
+
     def _scaled_mean(self, alpha_t: Tensor) -> Tensor:
         return alpha_t.view(-1, 1, 1, 1) * self.mean if alpha_t.ndim else alpha_t * self.mean
 

@@ -27,7 +27,12 @@ class MeteredDenoiser(Denoiser):
     @property
     def evaluations(self) -> int:
         """Network evaluations so far, forward and backward."""
-        return self.forward_calls + self.backward_calls
+        return sum(self.calls)
+
+    @property
+    def calls(self) -> tuple[int, int]:
+        """Forward and backward evaluations so far."""
+        return self.forward_calls, self.backward_calls
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
         self.forward_calls += 1

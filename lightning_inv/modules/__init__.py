@@ -2,6 +2,8 @@
 
 from lightning_inv.modules.learning_rate import WarmupCosine
 from lightning_inv.modules.prior_training import PriorTraining
-from lightning_inv.modules.restoration import Restoration, Restored, Solution
+from lightning_inv.modules.restoration import Restoration
+from lightning_inv.modules.solutions import Restored, Solution
+from lightning_inv.modules.tasks import Task, Work
 
-__all__ = ["PriorTraining", "Restoration", "Restored", "Solution", "WarmupCosine"]
+__all__ = ["PriorTraining", "Restoration", "Restored", "Solution", "Task", "WarmupCosine", "Work"]

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,67 +14,22 @@ from torch import Tensor, nn
 from lightning_inv.constraints import Measurement
 from lightning_inv.data import ImageDataset
 from lightning_inv.denoisers import Denoiser, MeteredDenoiser
+from lightning_inv.memory import PeakMemory
+from lightning_inv.modules.solutions import Restored, Solution
+from lightning_inv.modules.tasks import Task, Work, all_work, only_work, told_of
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import Images
 from lightning_inv.priors import load_prior
 from lightning_inv.solvers import Problem, Solver
 
-RESERVED = frozenset({"truth", "measurement", "grids", "records", "checkpoints"})
-"""Names of folders of results that no solver may have."""
-
-
-def check_names(solvers: dict[str, Solver]) -> None:
-    """Raises ValueError unless each name can be that of a folder beside the other results."""
-    for name in solvers:
-        if not name.replace("_", "").replace("-", "").isalnum():
-            raise ValueError(f"the name of a solver is made of letters, digits, - and _; got {name!r}.")
-        if name in RESERVED or name.endswith(("_std", "_samples")):
-            raise ValueError(f"{name!r} is the name of a folder of results; give the solver another one.")
-
-
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-
-
-@dataclass(frozen=True)
-class Solution:
-    """What one solver made of a batch.
-
-    Args:
-        samples: K results an image, shape ``(K, B, C, H, W)``.
-        evaluations: Network evaluations, forward and backward, for one sample of each image.
-        seconds: Wall time for one image, all samples.
-    """
-
-    samples: Tensor
-    evaluations: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Restored:
-    """A batch after ``predict_step``.
-
-    Args:
-        indices: The index of each image.
-        names: The name of each image.
-        truth: The true images, shape ``(B, C, H, W)``, if they are known.
-        y: The measurements, if there are any.
-        measurement: How they were made.
-        solutions: What each solver made of them.
-    """
-
-    indices: list[int]
-    names: list[str]
-    truth: Tensor | None
-    y: Tensor | None
-    measurement: Measurement | None
-    solutions: dict[str, Solution]
 
 
 class Restoration(LightningModule):
     """Measures images, unless the data are measurements, and lets every solver restore them.
 
-    All solvers meet the same measurement and the same streams of noise.
+    All solvers meet the same measurement and the same streams of noise. With ``problems`` there is a loader
+    for each of them, in their order, so that a batch belongs to one problem.
 
     Args:
         prior: The prior, or the path of its file.
@@ -84,10 +39,15 @@ class Restoration(LightningModule):
         seed: The random numbers of every image follow from it and the image's index.
         label: The class that a prior of classes is told for every image; None for those of the data.
         packages: Packages, besides ``lightning_inv``, whose classes the prior's file may name.
+        problems: Several problems, each by a name of one's choice, instead of ``measurement``; a solver that
+            cannot deal with one of them is left out there.
+
+    Attributes:
+        work: For each problem what is to be done; where there is only one, its name is empty.
 
     Raises:
         ValueError: A setting is out of its range, or the prior's file cannot be used.
-        TypeError: A solver cannot deal with the operator.
+        TypeError: A solver cannot deal with the operator, or none can with one of several problems.
         FileNotFoundError: There is no prior at that path.
     """
 
@@ -100,26 +60,31 @@ class Restoration(LightningModule):
         seed: int = 0,
         label: int | None = None,
         packages: Sequence[str] = (),
+        problems: dict[str, Task] | None = None,
     ) -> None:
         super().__init__()
         if samples < 1:
             raise ValueError(f"model.samples must be at least 1, got {samples}.")
-        if not solvers:
-            raise ValueError("model.solvers must name at least one solver.")
-        check_names(solvers)
+        if problems is not None and measurement is not None:
+            raise ValueError("give model.measurement or model.problems, not both; set the other to null.")
         if isinstance(prior, str | Path):
             prior = load_prior(prior, packages)
         self.prior = prior.eval().requires_grad_(False)
-        self.parts = nn.ModuleList(nn.ModuleList(solver.modules()) for solver in solvers.values())
-        self.parts.eval().requires_grad_(False)  # what solvers hold moves with the model
-        self.solvers, self.measurement, self.samples, self.seed = solvers, measurement, samples, seed
-        self.label, classes = label, self.prior.num_classes
+        self.solvers, self.measurement, self.problems = solvers, measurement, problems
+        self.samples, self.seed, self.label, classes = samples, seed, label, self.prior.num_classes
         if label is not None and not 0 <= label < (classes or 0):
             raise ValueError(f"model.label must be a class of the prior, which has {classes}, got {label}.")
-        if measurement is not None:
-            measurement.check(self.prior.shape)
-        for solver in solvers.values():
-            solver.check(self.prior, measurement)
+        self.work: dict[str, Work] = (
+            only_work(self.prior, solvers, measurement)
+            if problems is None
+            else all_work(self.prior, solvers, problems)
+        )
+        seen = [work.measurement for work in self.work.values() if work.measurement is not None]
+        held = [solver.modules() for work in self.work.values() for solver in work.solvers.values()]
+        self.measurements = nn.ModuleList(seen)  # what problems and solvers hold moves with the model
+        self.parts = nn.ModuleList(nn.ModuleList(modules) for modules in held)
+        self.parts.eval().requires_grad_(False)
+        self._warm = False
 
     def setup(self, stage: str) -> None:
         self.check(self.trainer.datamodule.selected())
@@ -146,30 +111,37 @@ class Restoration(LightningModule):
             )
         if self.prior.num_classes is not None and self.label is None and "label" not in first:
             raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")
-        if self.measurement is not None:
-            self._check_measurement(first, names)
-        elif "measurement" in first:
-            raise ValueError(
-                "the data are measurements, but model.measurement does not say how they were made."
-            )
+        if len(self.work) > 1 and "measurement" in first:
+            raise ValueError("the data are measurements of one problem: give model.measurement instead.")
+        for name, work in self.work.items():
+            with told_of(name):
+                self._check_measurement(work.measurement, first, names)
 
-    def _check_measurement(self, first: dict[str, Any], names: list[str]) -> None:
+    def _check_measurement(
+        self, measurement: Measurement | None, first: dict[str, Any], names: list[str]
+    ) -> None:
         """Raises ValueError unless the images, of which ``first`` is one, can be or were measured so."""
-        self.measurement.check(self.prior.shape, names)
+        if measurement is None:
+            if "measurement" in first:
+                raise ValueError(
+                    "the data are measurements, but model.measurement does not say how they were made."
+                )
+            return
+        measurement.check(self.prior.shape, names)
         if "measurement" not in first:
             if "image" not in first:
                 raise ValueError(
                     "there is nothing to measure: the data have neither images nor measurements."
                 )
             return
-        if self.measurement.random:
-            part = self.measurement.operator if self.measurement.operator.random else self.measurement.noise
+        if measurement.random:
+            part = measurement.operator if measurement.operator.random else measurement.noise
             raise ValueError(
                 f"{type(part).__name__} would be drawn at random, but the images were "
                 "measured already: give it as it was, such as a mask by MaskFile or MaskFolder."
             )
         first_image = Images(self.prior.shape, names[:1], NoiseStream.of(self.seed, [0], "operator"))
-        operator = self.measurement.prepare(first_image).operator  # on the CPU, where buffers are in setup
+        operator = measurement.prepare(first_image).operator  # on the CPU, where buffers are in setup
         expected = operator(torch.zeros(1, *self.prior.shape))[0].shape
         if first["measurement"].shape != expected:
             raise ValueError(
@@ -177,41 +149,57 @@ class Restoration(LightningModule):
                 f"but the operator makes {tuple(expected)} of the prior's images."
             )
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> Restored:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Restored:
         if torch.is_inference_mode_enabled():
             raise RuntimeError("solvers differentiate: give the Trainer inference_mode=False.")
         device = self.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+        name, work = list(self.work.items())[dataloader_idx]
         with torch.autocast(device, enabled=False):  # the network alone runs in low precision
-            return self._restore(batch, MeteredDenoiser(self.prior, autocast))
+            return self._restore(batch, name, work, MeteredDenoiser(self.prior, autocast))
 
     def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         if self.trainer.received_sigterm:  # Lightning ignores it in predict; this batch is on the disk by now
             raise SystemExit(143)
 
-    def _restore(self, batch: dict[str, Any], prior: MeteredDenoiser) -> Restored:
+    def _restore(self, batch: dict[str, Any], name: str, work: Work, prior: MeteredDenoiser) -> Restored:
         indices, names, truth = batch["index"].tolist(), list(batch["name"]), batch.get("image")
-        measurement = self._prepare(indices, names) if self.measurement is not None else None
-        y = batch.get("measurement")
+        measurement, y = work.measurement, batch.get("measurement")
+        if measurement is not None:
+            measurement = self._prepare(measurement, indices, names)
         if y is None and measurement is not None:
             y = measurement.observe(truth, self._rng(indices, "measurement"))
         elif y is not None:
             y = y * measurement.operator.observed(y)
         problem = Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
-        solutions = {name: self._solve(name, problem, indices) for name in self.solvers}
-        return Restored(indices, names, truth, y, measurement, solutions)
+        self._warm_up(problem)
+        solutions = {
+            title: self._solve(solver, f"{name} {title}".strip(), problem, indices)
+            for title, solver in work.solvers.items()
+        }
+        return Restored(indices, names, truth, y, measurement, solutions, name)
 
-    def _solve(self, name: str, problem: Problem, indices: list[int]) -> Solution:
+    def _solve(self, solver: Solver, title: str, problem: Problem, indices: list[int]) -> Solution:
         """Runs one solver, once a sample, each time with fresh streams of noise."""
-        solver, samples = self.solvers[name], []
-        calls, began = problem.prior.evaluations, self._now()
+        samples, prior = [], problem.prior
+        calls, memory, began = prior.calls, PeakMemory(self.device), self._now()
         for k in range(self.samples):
-            title = name if self.samples == 1 else f"{name} {k + 1}/{self.samples}"
+            shown = title if self.samples == 1 else f"{title} {k + 1}/{self.samples}"
             iterates = solver.iterates(replace(problem, rng=self._rng(indices, "solver", k)))
-            x = deque(self._shown(iterates, title, solver.length), maxlen=1).pop()
+            x = deque(self._shown(iterates, shown, solver.length), maxlen=1).pop()
             samples.append(x.clone())
-        calls = (problem.prior.evaluations - calls) // self.samples
-        return Solution(torch.stack(samples), calls, (self._now() - began) / len(indices))
+        seconds = (self._now() - began) / len(indices)
+        calls = [(now - then) // self.samples for now, then in zip(prior.calls, calls, strict=True)]
+        return Solution(torch.stack(samples), *calls, seconds, memory.read())
+
+    def _warm_up(self, problem: Problem) -> None:
+        """Calls the network once, so that the first solver's seconds are not those of loading libraries."""
+        if not self._warm:
+            first = replace(problem, label=None if problem.label is None else problem.label[:1])
+            with torch.no_grad():
+                x_t = torch.zeros(1, *self.prior.shape, device=self.device)
+                first.denoise(x_t, torch.tensor(self.prior.schedule.T, device=self.device))
+            self._warm = True
 
     def _labels(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes that the prior is told, shape ``(B,)``."""
@@ -219,8 +207,8 @@ class Restoration(LightningModule):
             return None
         return batch["label"] if self.label is None else torch.full_like(batch["index"], self.label)
 
-    def _prepare(self, indices: Sequence[int], names: Sequence[str]) -> Measurement:
-        return self.measurement.prepare(Images(self.prior.shape, names, self._rng(indices, "operator")))
+    def _prepare(self, measurement: Measurement, indices: Sequence[int], names: Sequence[str]) -> Measurement:
+        return measurement.prepare(Images(self.prior.shape, names, self._rng(indices, "operator")))
 
     def _rng(self, indices: Sequence[int], purpose: str, sample: int = 0) -> NoiseStream:
         return NoiseStream.of(self.seed, indices, purpose, sample, self.device)

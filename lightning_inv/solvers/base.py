@@ -7,6 +7,7 @@ every batch and every device.
 import abc
 import dataclasses
 import inspect
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,6 +64,13 @@ class Problem:
     def spectrum(self) -> Spectrum:
         """What y says of each singular direction, for operators that know them."""
         return Spectrum.of(self.measurement.operator, self.y, self.sigma_y)
+
+    @cached_property
+    def matrix(self) -> Tensor:
+        """A linear operator as a matrix of each image, shape ``(B, m, n)``: for small images only."""
+        units = torch.eye(math.prod(self.prior.shape), device=self.y.device).view(-1, 1, *self.prior.shape)
+        columns = [self.measurement.operator(unit.expand(self.shape)).flatten(1) for unit in units]
+        return torch.stack(columns, 2)
 
     def noise(self) -> Tensor:
         """White noise in the shape of the images sought."""
@@ -166,6 +174,11 @@ class Solver(abc.ABC):
 
         An image yielded may change at the next step: clone it to keep it.
         """
+
+
+def spread_over(values: Tensor, images: Tensor) -> Tensor:
+    """One number an image, shape ``(B or 1, 1, ...)``, broadcastable to ``images``, shape ``(B, ...)``."""
+    return values.view(-1, *(1,) * (images.ndim - 1))
 
 
 def kinds_of(kind: type[Solver]) -> Iterator[type[Solver]]:

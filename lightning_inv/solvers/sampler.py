@@ -99,11 +99,16 @@ def ddim_step(
 
     Source: Song et al. (2021), https://arxiv.org/abs/2010.02502, equations 12 and 16.
     """
-    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t), schedule(s)
-    fresh = eta * sigma_s / sigma_t * (1 - (alpha_t / alpha_s) ** 2).sqrt()
+    (alpha_s, sigma_s), fresh = schedule(s), fresh_noise(schedule, t, s, eta)
     kept = (sigma_s**2 - fresh**2).clamp(min=0).sqrt()
     x_s = alpha_s * estimate.x + kept * estimate.eps
     return x_s if noise is None else x_s + fresh * noise
+
+
+def fresh_noise(schedule: Schedule, t: Tensor, s: Tensor, eta: float) -> Tensor:
+    """The standard deviation c of the noise that ``ddim_step`` adds."""
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t), schedule(s)
+    return eta * sigma_s / sigma_t * (1 - (alpha_t / alpha_s) ** 2).sqrt()
 
 
 def noised(schedule: Schedule, x_t: Tensor, t: Tensor, s: Tensor, noise: Tensor) -> Tensor:

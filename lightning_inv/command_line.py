@@ -1,0 +1,166 @@
+"""What the two command lines share: files and flags merged, short errors, one voice."""
+
+import difflib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import yaml
+from lightning import LightningModule, Trainer
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
+from omegaconf.errors import OmegaConfBaseException
+
+from lightning_inv.callbacks import AtomicCheckpointIO
+from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
+from lightning_inv.data import ImageDataModule
+from lightning_inv.messages import explain
+
+BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
+
+
+def fail(message: str) -> NoReturn:
+    """Ends the process with a message."""
+    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
+    raise SystemExit(2)
+
+
+class Parser(LightningArgumentParser):
+    """A parser whose errors are a few lines: what is wrong, what may have been meant, where to look."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:
+            super().error(message, ex)
+        hints = {action.dest: getattr(action, "_typehint", None) for action in self._actions}
+        message = explain(message, hints)
+        words = [
+            word.lstrip("-").split("=")[0]
+            for word in message.replace("'", " ").split()
+            if word.startswith("--")
+        ]
+        known = [option.lstrip("-") for action in self._actions for option in action.option_strings]
+        unknown = [word for word in words if word not in known]
+        near = [match for word in unknown for match in difflib.get_close_matches(word, known, 1)]
+        lines = [
+            message,
+            *(f"did you mean --{match}?" for match in near),
+            f"see: python {self.prog} --help",
+        ]
+        fail("\n".join(lines))
+
+
+class CommandLine(LightningCLI):
+    """What both scripts share: defaults from a file, short errors, the configuration saved with the run.
+
+    Args:
+        model: The LightningModule to configure.
+        defaults: The YAML that lies beneath all others.
+        words: The words of the command line.
+        settings: Settings of LightningCLI.
+    """
+
+    def __init__(
+        self, model: type[LightningModule], defaults: Path, words: list[str], **settings: Any
+    ) -> None:
+        quiet()
+        with merged(defaults, words) as config:
+            super().__init__(
+                model,
+                ImageDataModule,
+                subclass_mode_data=True,
+                run=False,
+                parser_class=Parser,
+                parser_kwargs={
+                    "parser_mode": "omegaconf+",
+                    "default_config_files": [config],
+                    "allow_abbrev": False,  # --model.sample is no --model.samples
+                },
+                auto_configure_optimizers=False,
+                seed_everything_default=0,
+                **settings,
+            )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--folder", type=str, default="runs", help="where everything is written")
+        parser.add_argument(
+            "--traceback", type=bool, default=False, help="show where in the code an error arose"
+        )
+        parser.link_arguments("folder", "trainer.default_root_dir")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        try:
+            super().parse_arguments(parser, args)
+        except OmegaConfBaseException as error:
+            parser.error(" ".join(str(error).split("object_type")[0].split()))
+
+    def instantiate_classes(self) -> None:
+        with self.plain_errors():
+            super().instantiate_classes()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        plugins = self._get(self.config_init, "trainer.plugins") or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
+
+    @contextmanager
+    def plain_errors(self) -> Iterator[None]:
+        """Ends the process with one sentence on bad input, and with code 143 on SIGTERM."""
+        try:
+            yield
+        except SIGTERMException:
+            sys.exit(143)
+        except (*BAD_INPUT, MisconfigurationException) as error:
+            if self.config.traceback:
+                raise
+            self.parser.error(str(error))
+
+
+@contextmanager
+def merged(defaults: Path, words: list[str]) -> Iterator[str]:
+    """A file with the defaults and every ``--config``, merged; the process sees the flags.
+
+    LightningCLI warns about any other way of handing flags over.
+    """
+    files, flags = split_words(words)
+    try:
+        tree = {}
+        for file in (defaults, *files):
+            tree = merge(tree, read_config(file))
+        tree = completed(switch_classes(tree, flags))
+    except (ValueError, yaml.YAMLError) as error:
+        fail(" ".join(str(error).split()))
+    saved = sys.argv
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "merged.yaml"
+        config.write_text(yaml.safe_dump(tree, sort_keys=False))
+        sys.argv = [saved[0], *flags]
+        try:
+            yield str(config)
+        finally:
+            sys.argv = saved
+
+
+def say(trainer: Trainer, text: str) -> None:
+    """Prints once, whatever the number of processes."""
+    if trainer.is_global_zero:
+        print(text)  # noqa: T201 (a command line speaks to its user)
+
+
+def quiet() -> None:
+    """Silences what is no news: advertising, and warnings about choices made on purpose."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
+        lambda record: "💡" not in record.getMessage()
+    )
+    for message in (
+        r".*module\(s\) in eval mode at the start of training",
+        r".*does not have many workers",
+        r".*dataloader is not resumable",  # ours is: its sampler counts the batches taken
+        r"Total length of `DataLoader` across ranks is zero",  # all is done already
+        r"`isinstance\(treespec, LeafSpec\)`",
+    ):
+        warnings.filterwarnings("ignore", message)

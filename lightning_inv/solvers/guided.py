@@ -1,0 +1,46 @@
+"""Samplers that put an estimate of E[x | x_t, y] in the place of E[x | x_t]."""
+
+import abc
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
+from lightning_inv.operators import LinearOperator, Operator
+from lightning_inv.solvers.base import Problem, need_shares
+from lightning_inv.solvers.sampler import Sampler, ddim_step
+
+
+@dataclass(frozen=True)
+class Guided(Sampler):
+    """Steps of DDIM by an estimate that knows of y.
+
+    The score of p(x_t | y) is that of the prior and g = grad log p(y | x_t); by Tweedie's formula
+    E[x | x_t, y] = x_hat + (sigma_t^2 / alpha_t) g. Subclasses say what they take for it.
+
+    Args:
+        steps: The number of denoising steps.
+        eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
+        spacing: How the times are spaced, see ``Spacing``.
+    """
+
+    requires: ClassVar[type[Operator] | None] = LinearOperator
+    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+
+    eta: float = field(default=1.0, kw_only=True)
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        need_shares(self, "eta")
+
+    def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        prior = problem.prior
+        estimate = prior.from_x(self.estimate(problem, x_t, t), x_t, t)
+        return ddim_step(prior.schedule, estimate, t, s, problem.noise() if self.eta else None, self.eta)
+
+    @abc.abstractmethod
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
+        """E[x | x_t, y], or what stands for it, shape ``(B, C, H, W)``."""

@@ -1,0 +1,53 @@
+"""Pseudo-inverse guided diffusion models.
+
+Source: Song et al. (2023), Pseudoinverse-Guided Diffusion Models for Inverse Problems, ICLR,
+https://openreview.net/forum?id=9_gsMA8MRKQ.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import Denoiser
+from lightning_inv.operators import LinearOperator, Operator
+from lightning_inv.solvers.base import Problem, need_pinv
+from lightning_inv.solvers.guided import Guided
+from lightning_inv.solvers.jacobian import linearized
+
+
+@dataclass(frozen=True)
+class PiGDM(Guided):
+    """Takes p(x | x_t) for N(x_hat, r_t^2 I) with r_t^2 = sigma_t^2, right for the prior N(0, I).
+
+    Then grad log p(y | x_t) = J^T A^T (r_t^2 A A^T + sigma_y^2 I)^-1 (y - A x_hat) = J^T (x' - x_hat) / r_t^2
+    where x' = argmin |y - A x|^2 + (sigma_y / r_t)^2 |x - x_hat|^2 and J is the network's Jacobian, so that
+
+        E[x | x_t, y] = x_hat + J^T (x' - x_hat) / alpha_t.
+
+    Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the form for sigma_y = 0. The code
+    of RED-diff has that form only, whatever the noise, and weighs it by other powers of alpha_t.
+
+    Args:
+        steps: The number of denoising steps, each one forward and one backward evaluation.
+        eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
+        spacing: How the times are spaced.
+    """
+
+    requires: ClassVar[type[Operator] | None] = Operator
+
+    steps: int = 100
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        need_pinv("PiGDM", measurement, "DPS")
+
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
+        (alpha_t, sigma_t), A, y = problem.prior.schedule(t), problem.measurement.operator, problem.y
+        (x, _), pull = linearized(problem, x_t, t)
+        if isinstance(A, LinearOperator):
+            apart = A.prox(x, y, (problem.sigma_y / sigma_t) ** 2) - x
+        else:
+            apart = A.pinv(y) - A.pinv(A(x))
+        return x + pull(apart) / alpha_t
