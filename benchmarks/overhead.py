@@ -26,7 +26,18 @@ from lightning_inv.denoisers import EpsilonDenoiser, MeteredDenoiser
 from lightning_inv.networks import Network
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import CircularBlur, Identity, Images, Inpainting
-from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, REDDiff, Solver, Unconditional
+from lightning_inv.solvers import (
+    DDRM,
+    DPS,
+    DDNMPlus,
+    DiffPIR,
+    PiGDM,
+    PlugAndPlay,
+    Problem,
+    REDDiff,
+    Solver,
+    Unconditional,
+)
 
 SHAPE, SIGMA = (3, 32, 32), 0.1
 PROBLEMS = {"denoising": Identity, "inpainting": Inpainting, "circular blur": CircularBlur}
@@ -36,6 +47,10 @@ SOLVERS: dict[str, Callable[..., Solver]] = {
     "DDPM": partial(Unconditional, eta=1.0),
     "RED-diff": REDDiff,
     "plug-and-play": PlugAndPlay,
+    "DDNM+": DDNMPlus,
+    "DiffPIR": DiffPIR,
+    "DPS": DPS,
+    "PiGDM": PiGDM,
 }
 """A solver of one's own joins by a line."""
 
