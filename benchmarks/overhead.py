@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import torch
 from costs import Cost, Free, Run, cost, small_unet
@@ -25,7 +26,18 @@ from lightning_inv.denoisers import EpsilonDenoiser, MeteredDenoiser
 from lightning_inv.networks import Network
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import CircularBlur, Identity, Images, Inpainting
-from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, REDDiff, Solver, Unconditional
+from lightning_inv.solvers import (
+    DDRM,
+    DPS,
+    DDNMPlus,
+    DiffPIR,
+    PiGDM,
+    PlugAndPlay,
+    Problem,
+    REDDiff,
+    Solver,
+    Unconditional,
+)
 
 SHAPE, SIGMA = (3, 32, 32), 0.1
 PROBLEMS = {"denoising": Identity, "inpainting": Inpainting, "circular blur": CircularBlur}
@@ -35,6 +47,10 @@ SOLVERS: dict[str, Callable[..., Solver]] = {
     "DDPM": partial(Unconditional, eta=1.0),
     "RED-diff": REDDiff,
     "plug-and-play": PlugAndPlay,
+    "DDNM+": DDNMPlus,
+    "DiffPIR": DiffPIR,
+    "DPS": DPS,
+    "PiGDM": PiGDM,
 }
 """A solver of one's own joins by a line."""
 
@@ -94,8 +110,22 @@ def everything(problem: str) -> dict[str, Build]:
     return found
 
 
-def measure(options: argparse.Namespace) -> Iterator[tuple[str, str, Cost, Cost]]:
-    """Problem, solver, and the costs with the U-Net and with the free network: medians over rounds."""
+class Row(NamedTuple):
+    """What was measured of a solver on a problem, over rounds."""
+
+    problem: str
+    name: str
+    unet: list[Cost]
+    free: list[Cost]
+
+    def cells(self) -> list[str]:
+        """Calls, the median of solve / network, and the median and the least of own milliseconds."""
+        ratio, own = median(cost.ratio for cost in self.unet), [cost.own for cost in self.free]
+        return [f"{self.unet[0].calls}", f"{ratio:.3f}", f"{median(own):.2f}", f"{min(own):.2f}"]
+
+
+def measure(options: argparse.Namespace) -> Iterator[Row]:
+    """Every solver on every problem, with the U-Net and with the free network."""
     unet, free = small_unet(), Free()
     for problem in PROBLEMS:
         runs = {
@@ -106,12 +136,12 @@ def measure(options: argparse.Namespace) -> Iterator[tuple[str, str, Cost, Cost]
             for name, build in everything(problem).items()
         }
         found: dict[str, list[list[Cost]]] = {name: [[], []] for name in runs}
-        for _ in range(options.rounds):
-            for name, pair in runs.items():
-                for costs, run in zip(found[name], pair, strict=True):
-                    costs.append(cost(run))
-        for name, pair in found.items():
-            yield problem, name, *(Cost(*map(median, zip(*costs, strict=True))) for costs in pair)
+        for turn in range(options.rounds + 1):
+            for which in (0, 1):
+                for name, pair in runs.items():
+                    if (spent := cost(pair[which])) and turn:  # the first turn is to warm up
+                        found[name][which].append(spent)
+        yield from (Row(problem, name, *pair) for name, pair in found.items())
 
 
 def peaks(options: argparse.Namespace) -> Iterator[tuple[str, str, list[int]]]:
@@ -127,12 +157,9 @@ def peaks(options: argparse.Namespace) -> Iterator[tuple[str, str, list[int]]]:
             yield problem, name, found
 
 
-def text(costs: Sequence[tuple[str, str, Cost, Cost]], options: argparse.Namespace) -> str:
+def text(measured: Sequence[Row], options: argparse.Namespace) -> str:
     """The part of the page, in Markdown."""
-    rows = {
-        f"{name} | {problem}": [f"{unet.calls:g}", f"{unet.ratio:.3f}", f"{free.own:.2f}"]
-        for problem, name, unet, free in costs
-    }
+    rows = {f"{row.name} | {row.problem}": row.cells() for row in measured}
     few, many = options.memory_steps
     memory = {
         f"{name} | {problem}": [f"{peak / 2**20:.2f}" for peak in found]
@@ -146,7 +173,7 @@ def text(costs: Sequence[tuple[str, str, Cost, Cost]], options: argparse.Namespa
         rounds=options.rounds,
         steps=options.steps,
         free_steps=options.free_steps,
-        times=table(["solver", "problem", "calls", "solve / network", "own ms a call"], rows),
+        times=table(["solver", "problem", "calls", "solve / network", "own ms a call", "the least"], rows),
         memory=table(["solver", "problem", f"MiB, {few} steps", f"MiB, {many} steps"], memory),
     )
 
@@ -155,14 +182,15 @@ INTRODUCTION = """\
 ## What the library costs besides its network
 
 Made by `benchmarks/overhead.py`: {environment}. Images {shape}, one thread, a U-Net of
-{parameters:.1f} million parameters; medians of {rounds} rounds in which all solvers took turns.
+{parameters:.1f} million parameters; medians of {rounds} rounds in which all solvers took turns, after one
+to warm up.
 
 "Solve / network" is the time of a run of {steps} steps over the time within its network, forward and
 backward, taken by hooks in the same run. "Own ms a call" are all the other milliseconds for each forward call
 of the network, in runs of {free_steps} steps with a network that returns its input, the start of the run
-included. "Bare" is the arithmetic of DDRM written by hand, for masks only, with one generator for the batch.
-Rows of deepinv are its solvers with their defaults on the same operators; there the adapter of the network
-counts as network.
+included; the least of all rounds is what other work on the machine disturbed least. "Bare" is the arithmetic
+of DDRM written by hand, for masks only, with one generator for the batch. Rows of deepinv are its solvers
+with their defaults on the same operators; there the adapter of the network counts as network.
 
 {times}
 
@@ -185,12 +213,11 @@ def main(args: Sequence[str] | None = None) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        costs = []
+        measured = []
         for row in measure(options):
-            costs.append(row)
-            problem, name, unet, free = row
-            print(f"{name:20} {problem:14} {unet.ratio:6.3f} {free.own:7.2f} ms", flush=True)
-        write_part(options.page, "overhead", text(costs, options))
+            measured.append(row)
+            print(f"{row.name:20} {row.problem:14}", *row.cells(), flush=True)
+        write_part(options.page, "overhead", text(measured, options))
     finally:
         torch.set_num_threads(threads)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,3 +42,48 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
 def test_the_page_of_results_has_all_its_parts() -> None:
     text = (ROOT / "docs" / "results.md").read_text()
     assert all(f"<!-- begin {name} -->" in text for name in ("restoration", "guidance"))
+
+
+def test_the_overhead_of_every_solver_is_told(tmp_path: Path) -> None:
+    import overhead
+
+    page = tmp_path / "page.md"
+    few = ["--batch", "2", "--steps", "1", "--free-steps", "2", "--rounds", "1", "--memory-steps", "2", "3"]
+    overhead.main([*few, "--page", str(page)])
+    text, committed = page.read_text(), (ROOT / "docs" / "performance.md").read_text()
+    for name in overhead.SOLVERS:
+        for problem in overhead.PROBLEMS:
+            assert text.count(f"| {name} | {problem} |") == 2  # time and memory
+            assert committed.count(f"| {name} | {problem} |") == 2
+
+
+def test_no_tensor_outlives_the_step_that_made_it() -> None:
+    """The most bytes alive at once are those of 30 steps when 90 are made; a grid of times may be longer."""
+    import overhead
+    from costs import Free
+    from memory import LiveBytes
+
+    for name, make in overhead.SOLVERS.items():
+        peaks = []
+        for steps in (30, 90):
+            run = overhead.ours(make, "inpainting", Free(), 4, steps)
+            with LiveBytes() as live:
+                run.solve()
+            peaks.append(live.peak)
+        assert peaks[0] > 4 * 3 * 32 * 32 * 4  # it does count
+        assert peaks[1] - peaks[0] <= 8 * 60 * 8, name
+
+
+def test_live_bytes_are_those_that_tensors_hold() -> None:
+    from memory import LiveBytes
+
+    with LiveBytes() as live:
+        x = torch.zeros(100, requires_grad=True)
+        y = (2 * x).exp()  # autograd holds the exponential alone
+        view = y[:50]
+        assert live.now == 400 * 2
+        del y
+        assert live.now == 400 * 2
+        del view
+        assert live.now == 400
+    assert live.peak == 400 * 3

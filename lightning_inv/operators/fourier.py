@@ -1,6 +1,7 @@
 """Fourier transforms that are real and orthogonal, and measurements in the Fourier domain."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,10 +21,23 @@ def hartley(x: Tensor) -> Tensor:
     return torch.cat([f.real - f.imag, others], -1)
 
 
+class _Filtered(torch.autograd.Function):
+    """What ``filtered`` does; its adjoint, half the work of what PyTorch finds, is of the same kind."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, response: Tensor) -> Tensor:
+        ctx.save_for_backward(response)
+        f = torch.fft.rfft2(x)
+        return torch.fft.irfft2(response[..., : f.shape[-1]] * f, s=x.shape[-2:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return filtered(gradient, ctx.saved_tensors[0].conj()), None
+
+
 def filtered(x: Tensor, response: Tensor) -> Tensor:
     """Multiplies Fourier coefficients of real images with those of a real kernel, ``(B or 1, 1, H, W)``."""
-    f = torch.fft.rfft2(x)
-    return torch.fft.irfft2(response[..., : f.shape[-1]] * f, s=x.shape[-2:])
+    return _Filtered.apply(x, response)
 
 
 def centred_fft(x: Tensor) -> Tensor:
