@@ -66,6 +66,7 @@ SOLVERS: dict[str, Callable[[int], Solver]] = {
     "DPS, zeta as it is": lambda budget: DPS(budget // 2, reference=None),
     "MCG": lambda budget: MCG(budget // 2),
     "PiGDM": lambda budget: PiGDM(budget // 2),
+    "PiGDM, full weight": lambda budget: PiGDM(budget // 2, exact=True),
     "MMPS": lambda budget: MMPS(budget // 4),
     "DAPS": lambda budget: DAPS(budget // 5),
     "DAPS, exact draws": lambda budget: DAPS(budget // 5, inner="exact"),
@@ -85,7 +86,16 @@ BLIND: dict[str, Callable[[int], Solver]] = {
     "SDS": SDS,
 }
 """Those that look at no measurement."""
-DRAWN = ("DDRM (eta 0.85, eta_b 1)", "DDNM+", "DPS", "PiGDM", "DiffPIR", "DAPS, exact draws", "MMPS", "TDS")
+DRAWN = (
+    "DDRM (eta 0.85, eta_b 1)",
+    "DDNM+",
+    "DPS",
+    "PiGDM, full weight",
+    "DiffPIR",
+    "DAPS, exact draws",
+    "MMPS",
+    "TDS",
+)
 """The curves of the figure."""
 
 

@@ -21,13 +21,13 @@ def apply(matrices: Array, vectors: Array) -> Array:
     return np.einsum("rij,rj->ri", matrices, vectors)
 
 
-def isotropic(world: World, x_t: Array, t: int) -> Array:
-    """E[x | x_t, y] of PiGDM."""
+def isotropic(world: World, x_t: Array, t: int, power: int = 0) -> Array:
+    """E[x | x_t, y] of PiGDM, its guidance weighed by a power of alpha_t."""
     x, _, J = jacobian(world, x_t, t)
     A, m = world.A, len(world.y)
     G = np.linalg.pinv(sigma(t) ** 2 * A @ A.T + world.sigma_y**2 * np.eye(m))
     score = apply(J.transpose(0, 2, 1), (world.y - x @ A.T) @ G @ A)
-    return x + sigma(t) ** 2 / alpha(t) * score
+    return x + alpha(t) ** power * sigma(t) ** 2 / alpha(t) * score
 
 
 def matched(world: World, x_t: Array, t: int) -> tuple[Array, Array, Array]:

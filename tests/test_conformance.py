@@ -113,9 +113,12 @@ CASES = {
         partial(guided.dps, steps=20, zeta=0.3, project=True),
         affine=False,
     ),
-    "PiGDM": Case(PiGDM(20), partial(guided.guided, estimate=guided.isotropic, steps=20, eta=1.0)),
-    "PiGDM, DDIM": Case(
-        PiGDM(20, eta=0.0),
+    "PiGDM": Case(
+        PiGDM(20),
+        partial(guided.guided, estimate=partial(guided.isotropic, power=2), steps=20, eta=1.0),
+    ),
+    "PiGDM, exact, DDIM": Case(
+        PiGDM(20, exact=True, eta=0.0),
         partial(guided.guided, estimate=guided.isotropic, steps=20, eta=0.0),
     ),
     "MMPS": Case(

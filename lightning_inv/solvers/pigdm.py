@@ -26,11 +26,14 @@ class PiGDM(Guided):
 
         E[x | x_t, y] = x_hat + J^T (x' - x_hat) / alpha_t.
 
-    Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the form for sigma_y = 0. The code
-    of RED-diff has that form only, whatever the noise, and weighs it by other powers of alpha_t.
+    At high noise the Jacobian of a trained network is far from exact, and dividing by alpha_t twice, here and
+    in J, lets its errors grow without bound. So the second term is weighed by alpha_t^2, as in the code of
+    RED-diff, unless ``exact``. Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the
+    form for sigma_y = 0; the code of RED-diff has that form only, whatever the noise.
 
     Args:
         steps: The number of denoising steps, each one forward and one backward evaluation.
+        exact: Whether the guidance has its full weight; for priors whose Jacobian is exact.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
     """
@@ -38,6 +41,7 @@ class PiGDM(Guided):
     requires: ClassVar[type[Operator] | None] = Operator
 
     steps: int = 100
+    exact: bool = False
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
@@ -50,4 +54,4 @@ class PiGDM(Guided):
             apart = A.prox(x, y, (problem.sigma_y / sigma_t) ** 2) - x
         else:
             apart = A.pinv(y) - A.pinv(A(x))
-        return x + pull(apart) / alpha_t
+        return x + pull(apart) * (1 / alpha_t if self.exact else alpha_t)
