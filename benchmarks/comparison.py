@@ -41,7 +41,7 @@ OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddnm_plus": ("DDNMPlus", {}),
     "diffpir": ("DiffPIR", {}),
     "pigdm": ("PiGDM", {}),
-    "mmps": ("MMPS", {"iterations": 1, "spacing": "quadratic"}),
+    "mmps": ("MMPS", {}),
     "tds": ("TDS", {"iterations": 1, "particles": 3}),
     "dps": ("DPS", {"zeta": 1.0, "reference": None}),
     "mcg": ("MCG", {"zeta": 1.0, "reference": None}),

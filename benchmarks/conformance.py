@@ -67,7 +67,7 @@ SOLVERS: dict[str, Callable[[int], Solver]] = {
     "MCG": lambda budget: MCG(budget // 2),
     "PiGDM": lambda budget: PiGDM(budget // 2),
     "PiGDM, full weight": lambda budget: PiGDM(budget // 2, exact=True),
-    "MMPS": lambda budget: MMPS(budget // 4),
+    "MMPS": lambda budget: MMPS(budget // 4, iterations=3),
     "DAPS": lambda budget: DAPS(budget // 5),
     "DAPS, exact draws": lambda budget: DAPS(budget // 5, inner="exact"),
     "RED-diff": REDDiff,

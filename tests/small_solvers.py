@@ -38,7 +38,7 @@ SOLVERS: dict[str, Solver] = {
     "DPS": DPS(20),
     "MCG": MCG(20),
     "PiGDM": PiGDM(10),
-    "MMPS": MMPS(10),
+    "MMPS": MMPS(10, iterations=3),
     "DiffPIR": DiffPIR(10),
     "DAPS": DAPS(5, 3, langevin_steps=3, tau=0.3),
     "DAPS, exact": DAPS(5, 3, inner="exact"),
