@@ -21,13 +21,27 @@ def apply(matrices: Array, vectors: Array) -> Array:
     return np.einsum("rij,rj->ri", matrices, vectors)
 
 
-def isotropic(world: World, x_t: Array, t: int, power: int = 0) -> Array:
-    """E[x | x_t, y] of PiGDM, its guidance weighed by a power of alpha_t."""
+def isotropic(world: World, x_t: Array, t: int) -> Array:
+    """E[x | x_t, y] of PiGDM."""
+    x, _, _ = jacobian(world, x_t, t)
+    return x + sigma(t) ** 2 / alpha(t) * pigdm_score(world, x_t, t)
+
+
+def pigdm_score(world: World, x_t: Array, t: int) -> Array:
     x, _, J = jacobian(world, x_t, t)
     A, m = world.A, len(world.y)
     G = np.linalg.pinv(sigma(t) ** 2 * A @ A.T + world.sigma_y**2 * np.eye(m))
-    score = apply(J.transpose(0, 2, 1), (world.y - x @ A.T) @ G @ A)
-    return x + alpha(t) ** power * sigma(t) ** 2 / alpha(t) * score
+    return apply(J.transpose(0, 2, 1), (world.y - x @ A.T) @ G @ A)
+
+
+def pigdm(world: World, draw: Draw, steps: int) -> Array:
+    """As published: the step of DDPM, and guidance of its own weight."""
+    x_t = draw()
+    for t, s in pairwise(skipping(steps)):
+        x, eps, _ = world.look(x_t, t)
+        push = alpha(s) * alpha(t) * sigma(t) ** 2 * pigdm_score(world, x_t, t)
+        x_t = ddim(x, eps, t, s, 1.0, draw()) + push
+    return x_t
 
 
 def matched(world: World, x_t: Array, t: int) -> tuple[Array, Array, Array]:
@@ -147,10 +161,15 @@ def levels(count: int, high: float, low: float = sigma(1) / alpha(1)) -> list[in
 
 
 def daps(
-    world: World, draw: Draw, steps: int, ode_steps: int, langevin: tuple[int, float, float] | None = None
+    world: World,
+    draw: Draw,
+    steps: int,
+    ode_steps: int,
+    low: float = 0.1,
+    langevin: tuple[int, float, float] | None = None,
 ) -> Array:
     """Exact draws, or Langevin steps: how many, of which size, and the deviation of the likelihood."""
-    times = [*levels(steps, 100.0, 0.1), 0]
+    times = [*levels(steps, 100.0, low), 0]
     x_t, (A, y) = sigma(times[0]) * draw(), (world.A, world.y)
     for i, (t, s) in enumerate(pairwise(times)):
         r = sigma(t) / alpha(t)

@@ -113,10 +113,7 @@ CASES = {
         partial(guided.dps, steps=20, zeta=0.3, project=True),
         affine=False,
     ),
-    "PiGDM": Case(
-        PiGDM(20),
-        partial(guided.guided, estimate=partial(guided.isotropic, power=2), steps=20, eta=1.0),
-    ),
+    "PiGDM": Case(PiGDM(20), partial(guided.pigdm, steps=20)),
     "PiGDM, exact, DDIM": Case(
         PiGDM(20, exact=True, eta=0.0),
         partial(guided.guided, estimate=guided.isotropic, steps=20, eta=0.0),
@@ -132,7 +129,9 @@ CASES = {
         DiffPIR(20, 1.75, 0.4, spacing="even"),
         partial(guided.diffpir, steps=20, weight=1.75, zeta=0.4),
     ),
-    "DAPS, exact": Case(DAPS(10, inner="exact"), partial(guided.daps, steps=10, ode_steps=5)),
+    "DAPS, exact": Case(
+        DAPS(10, inner="exact", low=1.0), partial(guided.daps, steps=10, ode_steps=5, low=1.0)
+    ),
     "DAPS": Case(
         DAPS(6, 3, langevin_steps=5, lr=0.01, tau=0.3),
         partial(guided.daps, steps=6, ode_steps=3, langevin=(5, 0.01, 0.3)),

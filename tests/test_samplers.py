@@ -30,6 +30,8 @@ from lightning_inv.solvers import (
     TimeTravel,
 )
 from lightning_inv.solvers.jacobian import linearized
+from lightning_inv.solvers.repaint import replaced
+from lightning_inv.solvers.sampler import noised
 from lightning_inv.solvers.tds import one_of
 
 SHAPE, N = (1, 3, 4), 12
@@ -107,6 +109,27 @@ def test_time_travel_walks_each_stretch_again() -> None:
     assert way == [9, 7, 5, 9, 7, 5, 9, 7, 5, 3, 1, 5, 3, 1, 5, 3, 1, 0, 1, 0, 1, 0]
     assert sum(s < t for t, s in pairwise(way)) == 5 * 3
     assert TimeTravel(1, 1).way([5, 3, 0]) == [5, 3, 0]
+
+
+def test_what_is_noised_again_has_the_noise_of_its_time() -> None:
+    schedule, x, (t, s) = LinearSchedule(), torch.full((20000,), 0.4), torch.tensor([300, 400])
+    (alpha_t, sigma_t), (alpha_s, sigma_s) = schedule(t), schedule(s)
+    x_t = alpha_t * x + sigma_t * torch.randn_like(x)
+    x_s = noised(schedule, x_t, t, s, torch.randn_like(x))
+    assert float(x_s.mean()) == pytest.approx(float(0.4 * alpha_s), abs=0.03)
+    assert float(x_s.std()) == pytest.approx(float(sigma_s), rel=0.02)
+
+
+def test_what_is_seen_is_replaced_at_the_noise_of_its_time() -> None:
+    """The noise that y has counts: with that added it is sigma_s, where y is not noisier than that."""
+    prior, shape, sigma = GaussianDenoiser(torch.zeros(SHAPE), torch.eye(N)), (2000, *SHAPE), 0.5
+    y = 0.4 + sigma * torch.randn(shape)
+    problem = Problem(y, Measurement(Identity(), sigma), prior, stream(2000))
+    for time in (100, 400, 700):
+        alpha_s, sigma_s = prior.schedule(torch.tensor(time))
+        x_s = replaced(problem, torch.randn(shape), torch.tensor(time))
+        assert float(x_s.mean()) == pytest.approx(float(0.4 * alpha_s), abs=0.03)
+        assert float(x_s.std()) == pytest.approx(float(max(sigma_s, alpha_s * sigma)), rel=0.02)
 
 
 def test_time_travel_keeps_the_prior_as_it_is() -> None:

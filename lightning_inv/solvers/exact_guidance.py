@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser, GaussianDenoiser, MeteredDenoiser, MixtureDenoiser
+from lightning_inv.denoisers import Denoiser, Estimate, GaussianDenoiser, MeteredDenoiser, MixtureDenoiser
 from lightning_inv.solvers.base import Problem
 from lightning_inv.solvers.guided import Guided
 
@@ -35,7 +35,7 @@ class ExactGuidance(Guided):
                 f"got {type(known(prior)).__name__}; MMPS can do without."
             )
 
-    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Estimate:
         prior, A, y = known(problem.prior), problem.matrix.double(), problem.y.flatten(1).double()
         mixed = isinstance(prior, MixtureDenoiser)
         components = list(prior.components) if mixed else [prior]
@@ -52,7 +52,8 @@ class ExactGuidance(Guided):
             size = torch.where(seen, values, 1.0).log().sum(1)
             logs.append(weight.log() - (apart * solved).sum(1) / 2 - size / 2)
         share = torch.stack(logs, 1).softmax(1)
-        return (share[..., None] * torch.stack(means, 1)).sum(1).view_as(x_t).to(x_t.dtype)
+        x = (share[..., None] * torch.stack(means, 1)).sum(1).view_as(x_t).to(x_t.dtype)
+        return problem.prior.from_x(x, x_t, t)
 
 
 def known(prior: Denoiser) -> Denoiser:

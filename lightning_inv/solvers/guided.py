@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser
+from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import LinearOperator, Operator
 from lightning_inv.solvers.base import Problem, need_shares
@@ -37,10 +37,9 @@ class Guided(Sampler):
         need_shares(self, "eta")
 
     def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        prior = problem.prior
-        estimate = prior.from_x(self.estimate(problem, x_t, t), x_t, t)
-        return ddim_step(prior.schedule, estimate, t, s, problem.noise() if self.eta else None, self.eta)
+        estimate, noise = self.estimate(problem, x_t, t), problem.noise() if self.eta else None
+        return ddim_step(problem.prior.schedule, estimate, t, s, noise, self.eta)
 
     @abc.abstractmethod
-    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
-        """E[x | x_t, y], or what stands for it, shape ``(B, C, H, W)``."""
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Estimate:
+        """E[x | x_t, y] and E[eps | x_t, y], or what stands for them."""

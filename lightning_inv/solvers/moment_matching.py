@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser
+from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.linalg import Map, conjugate_directions
 from lightning_inv.operators import SVDOperator
 from lightning_inv.solvers.base import Problem, Solver, spread_over
@@ -46,8 +46,8 @@ class MMPS(Guided):
         super().check(prior, measurement)
         need_iterations(self)
 
-    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
-        return moment_matched(problem, x_t, t, self.iterations).guided
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Estimate:
+        return problem.prior.from_x(moment_matched(problem, x_t, t, self.iterations).guided, x_t, t)
 
 
 def need_iterations(solver: Solver) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser
+from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.operators import LinearOperator, Operator
 from lightning_inv.solvers.base import Problem, need_pinv
 from lightning_inv.solvers.guided import Guided
@@ -26,14 +26,15 @@ class PiGDM(Guided):
 
         E[x | x_t, y] = x_hat + J^T (x' - x_hat) / alpha_t.
 
-    At high noise the Jacobian of a trained network is far from exact, and dividing by alpha_t twice, here and
-    in J, lets its errors grow without bound. So the second term is weighed by alpha_t^2, as in the code of
-    RED-diff, unless ``exact``. Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the
-    form for sigma_y = 0; the code of RED-diff has that form only, whatever the noise.
+    At high noise the Jacobian of a trained network is far from exact, and its errors, divided by alpha_t here
+    and in J, grow without bound. So the paper weighs the second term otherwise, and leaves eps as it was: as
+    in the code of RED-diff, x_s is that of DDIM plus alpha_s alpha_t J^T (x' - x_hat). With ``exact`` it is the
+    formula. Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the form for sigma_y = 0;
+    the code of RED-diff has that form only, whatever the noise.
 
     Args:
         steps: The number of denoising steps, each one forward and one backward evaluation.
-        exact: Whether the guidance has its full weight; for priors whose Jacobian is exact.
+        exact: Whether guidance is that of the formula; for priors whose Jacobian is exact.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
     """
@@ -47,11 +48,13 @@ class PiGDM(Guided):
         super().check(prior, measurement)
         need_pinv("PiGDM", measurement, "DPS")
 
-    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Tensor:
+    def estimate(self, problem: Problem, x_t: Tensor, t: Tensor) -> Estimate:
         (alpha_t, sigma_t), A, y = problem.prior.schedule(t), problem.measurement.operator, problem.y
-        (x, _), pull = linearized(problem, x_t, t)
+        (x, eps), pull = linearized(problem, x_t, t)
         if isinstance(A, LinearOperator):
             apart = A.prox(x, y, (problem.sigma_y / sigma_t) ** 2) - x
         else:
             apart = A.pinv(y) - A.pinv(A(x))
-        return x + pull(apart) * (1 / alpha_t if self.exact else alpha_t)
+        if self.exact:
+            return problem.prior.from_x(x + pull(apart) / alpha_t, x_t, t)
+        return Estimate(x + alpha_t * pull(apart), eps)
