@@ -17,13 +17,14 @@ def test_conformance_is_told_of_every_solver(tmp_path: Path) -> None:
     import conformance
 
     page = tmp_path / "page.md"
-    conformance.main(["--images", "2", "--samples", "19", "--steps", "3", "--page", str(page)])
+    conformance.main(["--images", "2", "--samples", "19", "--budgets", "20", "--page", str(page)])
     text = page.read_text()
     committed = (ROOT / "docs" / "conformance.md").read_text()
-    for name in (*conformance.SOLVERS, "exact posterior", "pseudo-inverse", "DDRM for JPEG", "DDIM", "DDPM"):
+    for name in (*conformance.SOLVERS, *conformance.BLIND, "exact posterior", "pseudo-inverse"):
         assert f"| {name} |" in text
         assert f"| {name} |" in committed
     assert text.count("## ") == committed.count("## ")
+    assert page.with_name("consistency.png").stat().st_size > 1000
 
 
 def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:

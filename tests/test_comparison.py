@@ -164,7 +164,7 @@ def test_results_of_a_single_problem_are_not_mixed_with_those_of_several(
     prior: Path, finished: Path, capsys: pytest.CaptureFixture
 ) -> None:
     said = refusal(infer, words(prior, finished), capsys)
-    assert "holds results of one problem; choose another --folder" in said
+    assert "holds results of one problem; give --folder another name" in said
 
 
 def test_a_changed_problem_is_refused_by_name(
@@ -196,3 +196,13 @@ def test_calls_are_told_apart(compared: Path) -> None:
     assert (found["ddrm_5", "forward_calls"], found["ddrm_5", "backward_calls"]) == ("5", "0")
     assert (found["plug_and_play", "forward_calls"], found["plug_and_play", "backward_calls"]) == ("3", "3")
     assert found["plug_and_play", "evaluations"] == "6"
+
+
+def test_the_progress_bar_counts_images_of_all_problems(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = words(prior, tmp_path / "run", "--data.limit=2")
+    infer([word for word in given if not word.startswith("--trainer.enable_progress_bar")])
+    out = capsys.readouterr().out
+    assert "6/6" in out
+    assert "2/2" not in out

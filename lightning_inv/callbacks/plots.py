@@ -25,7 +25,7 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     """PSNR against what it took, a panel a problem.
 
     A line joins the solvers of one family, such as ddrm_20 and ddrm_100. Bars are standard errors. A solver
-    that took nothing, as one without the network, has no place on a logarithmic axis: it is a dashed line.
+    without the network has no place on a logarithmic axis: it is a dashed line.
 
     Args:
         measure: "evaluations" or "seconds".
@@ -41,7 +41,9 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     for axes, (problem, summary) in zip(panels, summaries.items(), strict=False):
         _panel(axes, measure, summary, colours)
         axes.set(title=problem, xlabel=LABELS[measure], ylabel="PSNR [dB]", xscale="log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        low, high = axes.get_xlim()
+        ticks = (1,) if high > 200 * low else (1, 2, 5) if high > 10 * low else range(1, 10)
+        axes.xaxis.set_major_locator(LogLocator(subs=ticks))
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         handles, names = axes.get_legend_handles_labels()
@@ -63,7 +65,7 @@ def _panel(axes: Axes, measure: str, summary: dict[str, Any], colours: dict[str,
         x = [measures[measure]["mean"] for measures in told]
         y = [measures[MEASURE]["mean"] for measures in told]
         error = [measures[MEASURE]["standard_error"] or 0.0 for measures in told]
-        if min(x) > 0:
+        if min(measures["evaluations"]["mean"] for measures in told) > 0 and min(x) > 0:
             axes.errorbar(x, y, error, color=colours[name], label=name, marker="o", capsize=3)
         else:
             axes.axhline(y[0], color=colours[name], label=name, linestyle="--")

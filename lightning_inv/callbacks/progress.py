@@ -30,9 +30,8 @@ class StepProgressBar(TQDMProgressBar):
         self._todo, self._done = sum(len(data.todo(k)) for k in range(len(data.finished))), 0
 
     def on_predict_batch_start(self, trainer: Trainer, *args: Any) -> None:
-        super().on_predict_batch_start(trainer, *args)
-        self.predict_progress_bar.total = self._todo  # images of all problems, not batches of one
-        self.predict_progress_bar.n = min(self._done, self._todo)
+        """Lightning's own would begin anew with each problem and count batches."""
+        self.predict_progress_bar.total = self._todo  # images of all problems
         self.predict_progress_bar.set_description(self.predict_description)
 
     def on_predict_batch_end(
