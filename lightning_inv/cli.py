@@ -30,6 +30,7 @@ from lightning_inv.configuration import split_words
 from lightning_inv.modules import PriorTraining, Restoration, Work
 from lightning_inv.noise_models import GaussianNoise, Noise
 from lightning_inv.recipes import describe
+from lightning_inv.tuning import Search, tune
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -65,6 +66,7 @@ class InferCommandLine(CommandLine):
         parser.add_lightning_class_args(ResultWriter, "output")
         parser.link_arguments("folder", "output.folder")
         parser.link_arguments("folder", "compare.folder")
+        parser.add_argument("--tune", type=Search | None, default=None, help="search settings instead")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self._get(self.config_init, "trainer.enable_progress_bar") is not False:
@@ -103,6 +105,8 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
     trainer, data, model, folder = cli.trainer, cli.datamodule, cli.model, cli.config.folder
     with cli.plain_errors():
+        if (search := cli._get(cli.config_init, "tune")) is not None:
+            return tuned(cli, search)
         trainer.predict(model, data, return_predictions=False)
         trainer.strategy.barrier()
         if not trainer.is_global_zero:
@@ -117,6 +121,15 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     grids = f"{folder}/grids" if model.problems is None else f"{folder}/comparison.md"
     say(trainer, f"\n{text}\n\nresults: {folder} (compare: {grids})")
     return told[""] if model.problems is None else {"problems": told}
+
+
+def tuned(cli: InferCommandLine, search: Search) -> dict[str, Any]:
+    """Searches settings of a solver and returns the best."""
+    trainer, folder = cli.trainer, cli.config.folder
+    found = tune(search, cli.model, cli.datamodule, trainer, folder, str(cli.config.model.prior))
+    best = ", ".join(f"{path} {value}" for path, value in found["settings"].items())
+    say(trainer, f"\n{found['measure']} {found['best']:.4f}: {best}\n\npreset: {folder}/preset.yaml")
+    return found
 
 
 def describe_run(cli: InferCommandLine, work: Work) -> dict[str, Any]:

@@ -145,8 +145,10 @@ def test_digits_are_images_with_labels() -> None:
 
 
 def test_there_are_64_sample_images() -> None:
-    items = list(SampleImages().dataset("test"))
+    data = SampleImages()
+    items = [item for split in ("test", "val") for item in data.dataset(split)]
     images = torch.stack([item["image"] for item in items])
+    assert (len(data.dataset("test")), len(data.dataset("val"))) == (48, 16)
     assert images.shape == (64, 1, 32, 32)
     assert (images.min(), images.max()) == (-1, 1)
     assert len({item["name"] for item in items}) == 64

@@ -15,7 +15,7 @@ LAYERS = [
     {"data"},
     {"modules"},
     {"callbacks"},
-    {"command_line"},
+    {"command_line", "tuning"},
     {"cli", "check", "capabilities"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -10,20 +10,26 @@ from lightning_inv.files import ASSETS
 class SampleImages(ImageDataModule):
     """64 test images of Fashion-MNIST that ship with the package, shape (1, 32, 32).
 
+    The last 16 are kept for validation: of Fashion-MNIST they are test images, but the split "test" here does
+    not have them.
+
     Args:
         limit: Read only the first so many; all of them if None.
         batch_size: Images in a batch, on each device.
         num_workers: Processes that load images.
+        split: The first 48, "test", or the last 16, "val".
     """
 
-    splits = ("test",)
+    splits = ("val", "test")
 
-    def __init__(self, limit: int | None = 8, batch_size: int = 16, num_workers: int = 0) -> None:
-        super().__init__(batch_size, num_workers, "test", limit)
+    def __init__(
+        self, limit: int | None = 8, batch_size: int = 16, num_workers: int = 0, split: str = "test"
+    ) -> None:
+        super().__init__(batch_size, num_workers, split, limit)
 
     def dataset(self, split: str) -> ImageDataset:
         root = ASSETS / "fashion_mnist_test"
-        files = find_images(root)
+        files = find_images(root)[{"test": slice(48), "val": slice(48, None)}[split]]
         return FolderDataset(files, image_names(root, files), 1, None)
 
 
