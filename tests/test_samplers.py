@@ -169,13 +169,25 @@ class Hollow(Denoiser):
         self.schedule, self.shape = LinearSchedule(), SHAPE
 
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
-        return self.from_eps(0.5 * x_t.half().float(), x_t, t)
+        return self.from_x(0.5 * x_t.half().float(), x_t, t)
 
 
 def test_small_gradients_survive_a_network_in_16_bits() -> None:
     _, pull = linearized(problem_of(Hollow()), torch.ones(4, *SHAPE), torch.tensor(300))
     v = 1e-12 * torch.ones(4, *SHAPE)
     assert (pull(v) != 0).all()
+
+
+@pytest.mark.parametrize("solver", [DAPS(inner="exact"), DAPS(langevin_steps=200, lr=0.02)], ids=repr)
+def test_daps_draws_from_its_two_normal_distributions(solver: DAPS) -> None:
+    """N(x_hat, r^2) times N(y; x, sigma^2), whose variances add up inversely."""
+    prior, r, sigma = GaussianDenoiser(torch.zeros(SHAPE), torch.eye(N)), 0.8, 0.5
+    x_hat, y = torch.full((2000, *SHAPE), 0.2), torch.full((2000, *SHAPE), 1.0)
+    problem = Problem(y, Measurement(Identity(), sigma), prior, stream(2000))
+    x = solver.drawn(problem, x_hat, torch.tensor(r), 0.0)
+    variance = 1 / (1 / r**2 + 1 / sigma**2)
+    assert float(x.mean()) == pytest.approx(variance * (0.2 / r**2 + 1.0 / sigma**2), abs=0.02)
+    assert float(x.std()) == pytest.approx(variance**0.5, rel=0.06)
 
 
 def test_pigdm_explains_what_is_not_linear() -> None:

@@ -28,9 +28,9 @@ class PiGDM(Guided):
 
     At high noise the Jacobian of a trained network is far from exact, and its errors, divided by alpha_t here
     and in J, grow without bound. So the paper weighs the second term otherwise, and leaves eps as it was: as
-    in the code of RED-diff, x_s is that of DDIM plus alpha_s alpha_t J^T (x' - x_hat). With ``exact`` it is the
-    formula. Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the form for sigma_y = 0;
-    the code of RED-diff has that form only, whatever the noise.
+    in the code of RED-diff, x_s is that of DDIM plus alpha_s alpha_t J^T (x' - x_hat). With ``exact`` it is
+    the formula. Of an operator that is not linear, x' - x_hat = A^+(y) - A^+(A(x_hat)), the form for
+    sigma_y = 0; the code of RED-diff has that form only, whatever the noise.
 
     Args:
         steps: The number of denoising steps, each one forward and one backward evaluation.
