@@ -88,7 +88,7 @@ OF_TRAIN = [
 EXPLAINED = [
     ("--model.prior {}/notes.txt", "{}/notes.txt is truncated or not a safetensors file"),
     ("--model.sample 2", "unrecognized arguments: --model.sample 2 did you mean --model.samples?"),
-    ("--model.solvers.mine DDMR", "model.solvers: .*'DDMR'; known: DDRM, .*REDDiff, Unconditional."),
+    ("--model.solvers.mine DDMR", "model.solvers: .*'DDMR'; known: .*DDRM, .*REDDiff, .*Unconditional."),
     ("--model.solvers.mine.steps many", "model.solvers: DDRM: steps: expected int, got many."),
     ("--model.solvers.mine.stepz 3", "model.solvers: DDRM: there is no 'stepz', did you mean 'steps'?"),
     ("--model.measurement.sigma=-1", "error: measurement.sigma must be a number of at least 0, got -1.0."),
