@@ -15,7 +15,7 @@ A schedule maps a time t = 0, ..., T to the signal and noise scales of
 
 import abc
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -112,6 +112,8 @@ def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
         return torch.where(k > 0, T - ((steps - k) * rest).round(), 0).long()
     if spacing == "quadratic":
         return torch.maximum(-(-(k**2) * T // steps**2), k)
+    if spacing != "even":
+        raise ValueError(f"spacing must be one of {', '.join(get_args(Spacing))}, got {spacing!r}.")
     return torch.where(k > 0, 1 + (k - 1) * T // steps, 0)
 
 

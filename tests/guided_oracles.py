@@ -82,8 +82,9 @@ def replaced(world: World, x_s: Array, s: int, noise: Array) -> Array:
     U, singular, Vt = np.linalg.svd(world.A)
     z, noise, seen = x_s @ Vt.T, noise @ Vt.T, U.T @ world.y
     for i, value in enumerate(singular):
-        width = max(sigma(s) ** 2 - (alpha(s) * world.sigma_y / value) ** 2, 0) ** 0.5
-        z[:, i] = alpha(s) * seen[i] / value + width * noise[:, i]
+        left = sigma(s) ** 2 - (alpha(s) * world.sigma_y / value) ** 2
+        if left >= 0:
+            z[:, i] = alpha(s) * seen[i] / value + left**0.5 * noise[:, i]
     return z @ Vt
 
 

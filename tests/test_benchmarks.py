@@ -17,7 +17,20 @@ def test_conformance_is_told_of_every_solver(tmp_path: Path) -> None:
     import conformance
 
     page = tmp_path / "page.md"
-    conformance.main(["--images", "2", "--samples", "19", "--budgets", "20", "--page", str(page)])
+    conformance.main(
+        [
+            "--images",
+            "2",
+            "--samples",
+            "19",
+            "--budgets",
+            "20",
+            "--page",
+            str(page),
+            "--folder",
+            str(tmp_path),
+        ]
+    )
     text = page.read_text()
     committed = (ROOT / "docs" / "conformance.md").read_text()
     for name in (*conformance.SOLVERS, *conformance.BLIND, "exact posterior", "pseudo-inverse"):

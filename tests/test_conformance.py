@@ -136,6 +136,11 @@ CASES = {
         DAPS(6, 3, langevin_steps=5, lr=0.01, tau=0.3),
         partial(guided.daps, steps=6, ode_steps=3, langevin=(5, 0.01, 0.3)),
     ),
+    "TDS, drawn anew at each step": Case(
+        TDS(10, 4, iterations=6, threshold=1.0, spacing="even"),
+        partial(guided.tds, steps=10, particles=4, threshold=1.0),
+        affine=False,
+    ),
     "TDS": Case(
         TDS(20, 3, iterations=6, spacing="even"),
         partial(guided.tds, steps=20, particles=3, threshold=0.5),

@@ -1,5 +1,6 @@
 """Samplers that know of y: what they cost, where they agree, and what sets them apart."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -13,11 +14,13 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate, GaussianDenoiser, MeteredDenoiser
 from lightning_inv.noise import NoiseStream
-from lightning_inv.operators import DenseMatrix, HighDynamicRange, Identity, Images, LinearOperator
+from lightning_inv.noise_models import GaussianNoise
+from lightning_inv.operators import JPEG, DenseMatrix, HighDynamicRange, Identity, Images, LinearOperator
 from lightning_inv.schedules import LinearSchedule
 from lightning_inv.solvers import (
     DAPS,
     DDNM,
+    DDRMJPEG,
     DPS,
     MCG,
     MMPS,
@@ -25,6 +28,7 @@ from lightning_inv.solvers import (
     ExactGuidance,
     PiGDM,
     Problem,
+    REDDiff,
     RePaint,
     Solver,
     TimeTravel,
@@ -32,10 +36,11 @@ from lightning_inv.solvers import (
 from lightning_inv.solvers.jacobian import linearized
 from lightning_inv.solvers.repaint import replaced
 from lightning_inv.solvers.sampler import noised
-from lightning_inv.solvers.tds import one_of
+from lightning_inv.solvers.tds import one_of, weights
 
 SHAPE, N = (1, 3, 4), 12
 ROWS = torch.randn(5, N) / N**0.5
+MAP = GaussianNoise(torch.full((1, 1, 8, 8), 0.1))
 
 
 def stream(count: int, purpose: str = "solver") -> NoiseStream:
@@ -121,15 +126,19 @@ def test_what_is_noised_again_has_the_noise_of_its_time() -> None:
 
 
 def test_what_is_seen_is_replaced_at_the_noise_of_its_time() -> None:
-    """The noise that y has counts: with that added it is sigma_s, where y is not noisier than that."""
+    """The noise that y has counts: with what is added it is sigma_s; where y is noisier, x_s is left."""
     prior, shape, sigma = GaussianDenoiser(torch.zeros(SHAPE), torch.eye(N)), (2000, *SHAPE), 0.5
     y = 0.4 + sigma * torch.randn(shape)
     problem = Problem(y, Measurement(Identity(), sigma), prior, stream(2000))
     for time in (100, 400, 700):
         alpha_s, sigma_s = prior.schedule(torch.tensor(time))
-        x_s = replaced(problem, torch.randn(shape), torch.tensor(time))
+        own = torch.randn(shape)
+        x_s = replaced(problem, own, torch.tensor(time))
+        if time == 100:
+            assert torch.equal(x_s, own)
+            continue
         assert float(x_s.mean()) == pytest.approx(float(0.4 * alpha_s), abs=0.03)
-        assert float(x_s.std()) == pytest.approx(float(max(sigma_s, alpha_s * sigma)), rel=0.02)
+        assert float(x_s.std()) == pytest.approx(float(sigma_s), rel=0.02)
 
 
 def test_time_travel_keeps_the_prior_as_it_is() -> None:
@@ -237,6 +246,36 @@ def test_exact_guidance_needs_a_prior_that_is_known() -> None:
         (DPS(reference=0), Measurement(Identity(), 0.1), ValueError, "DPS.reference must be .* got 0"),
         (DPS(zeta=-1.0), Measurement(Identity(), 0.1), ValueError, "DPS.zeta must be at least 0, got -1.0"),
         (MMPS(iterations=0), Measurement(Identity(), 0.1), ValueError, "MMPS.iterations .* got 0"),
+        (
+            DAPS(inner="hmc"),
+            Measurement(Identity(), 0.1),
+            ValueError,
+            "DAPS.inner must be one of langevin, exact",
+        ),
+        (
+            DDNM(spacing="quadratc"),
+            Measurement(Identity()),
+            ValueError,
+            "spacing .* one of even, .* got 'quadratc'",
+        ),
+        (
+            REDDiff(start_from="weiner"),
+            Measurement(Identity()),
+            ValueError,
+            "start_from must be one of pinv, .*",
+        ),
+        (
+            DDRMJPEG(spacing="sigma"),
+            Measurement(JPEG()),
+            ValueError,
+            "DDRMJPEG.spacing must be .* got 'sigma'",
+        ),
+        (
+            MMPS(),
+            Measurement(Identity(), noise=MAP),
+            TypeError,
+            "MMPS needs noise that is alike for all entries",
+        ),
         (TDS(particles=0), Measurement(Identity(), 0.1), ValueError, "TDS.particles .* got 0"),
         (TDS(threshold=2.0), Measurement(Identity(), 0.1), ValueError, r"TDS.threshold must be in \[0, 1\]"),
     ],
@@ -252,6 +291,18 @@ def test_settings_are_checked_early(
 def test_time_travel_refuses_stretches_without_steps() -> None:
     with pytest.raises(ValueError, match="length and repeats of at least 1, got 0 and 2"):
         TimeTravel(0, 2)
+
+
+def test_y_must_be_in_single_precision() -> None:
+    problem = problem_of(GaussianDenoiser(torch.zeros(SHAPE), torch.eye(N)))
+    with pytest.raises(TypeError, match="y must be in float32, got float64"):
+        DDNM()(replace(problem, y=problem.y.double()))
+
+
+def test_particles_whose_weight_is_no_number_are_left_out() -> None:
+    found = weights(torch.tensor([[0.0, -5.0, torch.nan], [-torch.inf] * 3]).mT)
+    torch.testing.assert_close(found[:, 0], torch.tensor([1.0, 0.0067, 0.0]), atol=0.01, rtol=0)
+    torch.testing.assert_close(found[:, 1], torch.full((3,), 1 / 3))
 
 
 class Opaque(LinearOperator):

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import torch
 from torch import Tensor, nn
@@ -107,6 +107,9 @@ class Solver(abc.ABC):
     noises: ClassVar[tuple[type[Noise], ...]] = (Noise,)
     """The kinds of noise that it can deal with."""
 
+    any_prior: ClassVar[bool] = True
+    """Whether it can deal with every prior, or with some that are known in closed form."""
+
     steps: int
 
     def __call__(self, problem: Problem) -> Tensor:
@@ -117,12 +120,21 @@ class Solver(abc.ABC):
             ValueError: A setting does not fit the prior.
         """
         self.check(problem.prior, problem.measurement)
+        if problem.y is not None and problem.y.dtype != torch.float32:
+            raise TypeError(f"y must be in float32, got {str(problem.y.dtype).removeprefix('torch.')}.")
         return deque(self.iterates(problem), maxlen=1).pop()
 
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         """Finds before any work what the solver cannot do; the errors are those of a call."""
         if not self.accepts(measurement):
             raise TypeError(self._refusal(measurement))
+        if (
+            measurement is not None
+            and Noise not in self.noises
+            and torch.as_tensor(measurement.sigma).ndim > 1
+        ):
+            raise TypeError(f"{type(self).__name__} needs noise that is alike for all entries of y.")
+        need_choices(self)
         if not 1 <= self.steps <= prior.schedule.T:
             raise ValueError(
                 f"{type(self).__name__}.steps must be in [1, {prior.schedule.T}], the times of the prior, "
@@ -158,7 +170,9 @@ class Solver(abc.ABC):
             needed = f"{' or '.join(kind.__name__ for kind in self.noises)}"
             got = type(measurement.noise).__name__
         able = sorted(
-            kind.__name__ for kind in kinds_of(Solver) if kind.requires and kind.serves(measurement)
+            kind.__name__
+            for kind in kinds_of(Solver)
+            if kind.requires and kind.any_prior and kind.serves(measurement)
         )
         other = f"; {' or '.join(able)} can do without." if able else "."
         return f"{type(self).__name__} needs {needed}, got {got}{other}"
@@ -218,6 +232,16 @@ def need_shares(solver: Solver, *names: str) -> None:
         if not 0 <= getattr(solver, name) <= 1:
             raise ValueError(
                 f"{type(solver).__name__}.{name} must be in [0, 1], got {getattr(solver, name)}."
+            )
+
+
+def need_choices(solver: Solver) -> None:
+    """Raises ValueError unless each setting that is one of several words is one of them."""
+    for field in dataclasses.fields(solver):
+        words, value = get_args(field.type), getattr(solver, field.name)
+        if get_origin(field.type) is Literal and value not in words:
+            raise ValueError(
+                f"{type(solver).__name__}.{field.name} must be one of {', '.join(words)}, got {value!r}."
             )
 
 

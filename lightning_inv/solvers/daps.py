@@ -27,7 +27,8 @@ class DAPS(Solver):
     x is drawn from N(x_hat, r^2 I) times N(y; A x, tau^2 I), by Langevin steps
     x + lr ((x_hat - x) / r^2 + A^T (y - A x) / tau^2) + sqrt(2 lr) n, or exactly if A is linear. tau^2 is the
     variance of the likelihood; the official code has the gradient of |y - A x|^2 / tau^2, without the half,
-    which is a variance of tau^2 / 2: its tau of 0.01 is 0.00707 here.
+    which is a variance of tau^2 / 2: its tau of 0.01 is 0.00707 here. Langevin steps diverge if
+    lr s^2 > 2 tau^2 for a singular value s of A.
 
     Args:
         steps: The number of noise levels.
@@ -90,7 +91,7 @@ class DAPS(Solver):
         """Where the deterministic ODE leads from x_t, shape ``(B, C, H, W)``."""
         schedule = problem.prior.schedule
         level = float(schedule.sigma[t] / schedule.alpha[t])
-        times = schedule.levels(self.ode_steps, level).unique_consecutive().to(x_t.device)
+        times = schedule.levels(self.ode_steps, level).unique_consecutive()
         for u, v in pairwise([*times, times[0] * 0]):
             x_t = ddim_step(schedule, problem.denoise(x_t, u), u, v, None, eta=0.0)
         return x_t

@@ -30,6 +30,7 @@ class DDRM(Sampler):
         eta: The share of fresh noise where y says less than x_t, in [0, 1].
         eta_b: The trust in y where it says more, in [0, 1].
         spacing: How the times are spaced; evenly in the paper.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = SVDOperator

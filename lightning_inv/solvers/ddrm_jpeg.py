@@ -34,6 +34,7 @@ class DDRMJPEG(Sampler):
         eta_b: The trust in y, in [0, 1].
         first: The time of the start, in [1, T].
         spacing: How the times are spaced; evenly in the source.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = Coding
@@ -46,6 +47,8 @@ class DDRMJPEG(Sampler):
     def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
         super().check(prior, measurement)
         need_shares(self, "eta", "eta_b")
+        if self.spacing == "sigma":
+            raise ValueError("DDRMJPEG.spacing must be even, uniform or quadratic, got 'sigma'.")
         if not self.steps <= self.first <= prior.schedule.T:
             raise ValueError(
                 f"DDRMJPEG.first must be in [steps, T] = [{self.steps}, {prior.schedule.T}], "

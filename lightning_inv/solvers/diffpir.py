@@ -27,7 +27,8 @@ class DiffPIR(Sampler):
 
     where eps' is the noise in x_t if the image is x'. Both deviations are in units of x. The official code
     has sigma_y for images in [0, 1] and sigma_t for images in [-1, 1], so that its weight is four times ours:
-    its 7 is 1.75 here. It clips x_hat, starts from a noised y and leaves out the last evaluation.
+    its 7 is 1.75 here. It takes sigma_y for 0.001 at least, clips x_hat, starts from a noised y and leaves
+    out the last evaluation.
 
     Args:
         steps: The number of denoising steps.

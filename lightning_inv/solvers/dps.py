@@ -22,11 +22,12 @@ class DPS(Sampler):
 
         x_s = ancestral(x_t) - zeta sqrt(m / reference) grad |y - A(x_hat(x_t))|.
 
-    The norm is that of each image; the official code takes it over the batch. It grows with the square root
-    of m, the number of entries that were measured, and the pull that one zeta exerts shrinks with it: hence
-    the factor, with which a zeta chosen for images of one size serves another. Residuals are weighted where
-    the noise differs from entry to entry. Variances are those of DDPM; the official code has learned ones,
-    and clips x_hat.
+    The paper has the gradient of the square, over the norm: its zeta is half of ours, which is that of its
+    code. The norm is that of each image; the official code takes it over the batch. It grows with the square
+    root of m, the number of entries that were measured, and the pull that one zeta exerts shrinks with it:
+    hence the factor, with which a zeta chosen for images of one size serves another. Residuals are weighted
+    where the noise differs from entry to entry. Variances are those of DDPM; the official code has learned
+    ones, and clips x_hat.
 
     Args:
         steps: The number of denoising steps, each one forward and one backward evaluation.
@@ -35,6 +36,7 @@ class DPS(Sampler):
             256 x 256 RGB. None leaves zeta as it is, as in the paper.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     steps: int = 1000

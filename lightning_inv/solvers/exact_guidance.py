@@ -1,6 +1,7 @@
 """Guidance by the exact E[x | x_t, y], for priors in which it is known."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +24,10 @@ class ExactGuidance(Guided):
         steps: The number of denoising steps.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
+
+    any_prior: ClassVar[bool] = False
 
     steps: int = 100
 

@@ -25,6 +25,7 @@ class Guided(Sampler):
         steps: The number of denoising steps.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced, see ``Spacing``.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = LinearOperator

@@ -33,6 +33,7 @@ class MCG(Sampler):
         reference: The number of measured entries that zeta was chosen for, or None, see ``DPS``.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = SVDOperator

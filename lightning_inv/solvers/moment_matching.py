@@ -37,6 +37,7 @@ class MMPS(Guided):
         iterations: The number of steps of conjugate gradients in each.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     steps: int = 100

@@ -37,6 +37,7 @@ class PiGDM(Guided):
         exact: Whether guidance is that of the formula; for priors whose Jacobian is exact.
         eta: The share of fresh noise: 0 for DDIM, 1 for DDPM.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = Operator

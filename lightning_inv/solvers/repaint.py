@@ -22,8 +22,8 @@ from lightning_inv.solvers.sampler import Sampler, TimeTravel, ddim_step
 class RePaint(Sampler):
     """Steps of DDPM in which what is seen is replaced by y, noised to the level of x_s, with time travel.
 
-    The paper treats inpainting without noise. Here the same is done to the singular directions that A sees,
-    and noise that y has already is not added again.
+    The paper treats inpainting without noise. Here the same is done to the singular directions that A sees.
+    Noise that y has already is not added again, and where y is noisier than x_s, x_s is left as it is.
 
     Args:
         steps: The number of denoising steps on the straight way.
@@ -52,9 +52,10 @@ class RePaint(Sampler):
 def replaced(problem: Problem, x_s: Tensor, s: Tensor) -> Tensor:
     """x_s with what y says of it, noised to the level of s, in the directions that are seen.
 
-    Where y is noisier than x_s already, no noise is added.
+    Noise that y has counts; where it has more than x_s, x_s is left as it is.
     """
     A, seen, y, level = problem.spectrum
     alpha_s, sigma_s = problem.prior.schedule(s)
     width = (sigma_s**2 - (alpha_s * level) ** 2).clamp(min=0).sqrt()
-    return A.V(torch.where(seen, alpha_s * y + width * problem.noise(), A.Vt(x_s)))
+    clear = seen & (alpha_s * level <= sigma_s)
+    return A.V(torch.where(clear, alpha_s * y + width * problem.noise(), A.Vt(x_s)))

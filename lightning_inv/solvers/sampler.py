@@ -18,10 +18,10 @@ class TimeTravel:
     """Walks stretches of the way several times, so that parts of an image come to agree with each other.
 
     After each ``length`` steps x_s is noised to where they began and goes there again, ``repeats`` times in
-    all. The codes of the sources walk the first stretch once; ours treats all alike.
+    all. The codes of the sources walk the first stretch once, and that of DDNM goes back from x_hat, not x_s.
 
     Source: Lugmayr et al. (2022), RePaint, https://arxiv.org/abs/2201.09865, section 4.2; Wang et al. (2023),
-        https://arxiv.org/abs/2212.00490, section 3.4.
+        https://arxiv.org/abs/2212.00490.
 
     Args:
         length: The steps in a stretch.
@@ -67,7 +67,7 @@ class Sampler(Solver):
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         times = self.times(problem.prior).tolist()
         way = self.travel.way(times) if self.travel else times
-        at = dict(zip(times, torch.tensor(times, device=problem.rng.device), strict=True))
+        at = dict(zip(times, torch.tensor(times), strict=True))  # a time on a device would wait for it
         x_t = self.start(problem, at[way[0]])
         for t, s in pairwise(way):
             if s > t:

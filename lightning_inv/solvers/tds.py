@@ -15,7 +15,7 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import LinearOperator, Operator
+from lightning_inv.operators import LinearOperator, Operator, SVDOperator
 from lightning_inv.schedules import Spacing
 from lightning_inv.solvers.base import Problem, Solver, need_shares
 from lightning_inv.solvers.moment_matching import moment_matched, need_iterations
@@ -51,7 +51,9 @@ class TDS(Solver):
 
     and where few particles carry the weight, they are drawn anew. One is drawn at the end. As particles and
     steps grow, it is a draw of the posterior whatever psi is; how many are needed is a matter of psi. That of
-    the paper is N(y; A x_hat, sigma_y^2 I); this one matches moments, and is exact for a Gaussian prior.
+    the paper is N(y; A x_hat, sigma_y^2 I); this one matches moments, less a determinant, and for a Gaussian
+    prior it is exact. It must be right at the last time: where no singular values are known, conjugate
+    gradients take 20 steps there, and noise far below the singular values may need more.
 
     Args:
         steps: The number of denoising steps.
@@ -80,15 +82,15 @@ class TDS(Solver):
 
     @torch.no_grad()
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
-        times = problem.prior.schedule.timesteps(self.steps, self.spacing).to(problem.rng.device)
+        times = problem.prior.schedule.timesteps(self.steps, self.spacing)
         x_t, log_weight, before = self.noise(problem), torch.zeros(()), None
         for i, (t, s) in enumerate(pairwise(times)):
-            cloud = self.look(problem, x_t, t)
+            cloud = self.look(problem, x_t, t, last=i == self.steps - 1)
             chosen, log_weight = self.chosen(log_weight + cloud.twist, problem.rng.uniform())
             cloud, before = cloud.taken(chosen), before and (before[0].taken(chosen), before[1])
             if i == self.steps - 1:
                 break
-            yield (log_weight.softmax(0)[..., None, None, None] * cloud.guided).sum(0)
+            yield (weights(log_weight)[..., None, None, None] * cloud.guided).sum(0)
             x_t, log_ratio = self.moved(problem, cloud, before, t, s)
             log_weight, before = log_weight + log_ratio - cloud.twist, (cloud, t)
         yield one_of(cloud.guided, log_weight, problem.rng.uniform())
@@ -97,9 +99,11 @@ class TDS(Solver):
         """White noise, shape ``(P, B, C, H, W)``."""
         return problem.rng.normal((self.particles, *problem.prior.shape)).transpose(0, 1)
 
-    def look(self, problem: Problem, x_t: Tensor, t: Tensor) -> Cloud:
+    def look(self, problem: Problem, x_t: Tensor, t: Tensor, last: bool) -> Cloud:
         """Moments of each particle; one after the other, since masks and kernels are those of one batch."""
-        matched = [moment_matched(problem, one, t, self.iterations) for one in x_t]
+        many = last and not isinstance(problem.measurement.operator, SVDOperator)
+        iterations = max(self.iterations, 20) if many else self.iterations
+        matched = [moment_matched(problem, one, t, iterations) for one in x_t]
         return Cloud(x_t, *(torch.stack(parts) for parts in zip(*matched, strict=True)))
 
     def moved(
@@ -135,7 +139,7 @@ class TDS(Solver):
             log_weight: The logarithmic weights, shape ``(P, B)``.
             u: A uniform number an image, shape ``(B,)``.
         """
-        P, weight = self.particles, log_weight.softmax(0)
+        P, weight = self.particles, weights(log_weight)
         places = (torch.arange(P, device=u.device)[:, None] + u) / P
         drawn = torch.searchsorted(weight.cumsum(0).mT.contiguous(), places.mT.contiguous()).mT
         few = weight.square().sum(0).reciprocal() < self.threshold * P
@@ -143,7 +147,14 @@ class TDS(Solver):
         return torch.where(few, drawn.clamp(max=P - 1), stay), torch.where(few, 0.0, log_weight)
 
 
+def weights(log_weight: Tensor) -> Tensor:
+    """The weights, of sum 1; where the logarithm is no number it is 0, and if none is left all are alike."""
+    log_weight = log_weight.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+    none = (log_weight == -torch.inf).all(0)
+    return torch.where(none, 0.0, log_weight).softmax(0)
+
+
 def one_of(images: Tensor, log_weight: Tensor, u: Tensor) -> Tensor:
     """One of the particles of each image, drawn by weight, shape ``(B, C, H, W)``."""
-    places = (log_weight.softmax(0).cumsum(0) < u).sum(0).clamp(max=len(images) - 1)
+    places = (weights(log_weight).cumsum(0) < u).sum(0).clamp(max=len(images) - 1)
     return images[places, torch.arange(len(u), device=u.device)]

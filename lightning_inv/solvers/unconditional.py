@@ -23,6 +23,7 @@ class Unconditional(Sampler):
         steps: The number of denoising steps.
         eta: 0 for DDIM, deterministic after its start; 1 for DDPM, ancestral.
         spacing: How the times are spaced.
+        travel: Which stretches of the way are walked several times; none if None.
     """
 
     requires: ClassVar[type[Operator] | None] = None
