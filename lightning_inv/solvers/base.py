@@ -128,11 +128,8 @@ class Solver(abc.ABC):
         """Finds before any work what the solver cannot do; the errors are those of a call."""
         if not self.accepts(measurement):
             raise TypeError(self._refusal(measurement))
-        if (
-            measurement is not None
-            and Noise not in self.noises
-            and torch.as_tensor(measurement.sigma).ndim > 1
-        ):
+        sigma = measurement.sigma if measurement is not None and Noise not in self.noises else None
+        if isinstance(sigma, Tensor) and sigma.ndim > 1:
             raise TypeError(f"{type(self).__name__} needs noise that is alike for all entries of y.")
         need_choices(self)
         if not 1 <= self.steps <= prior.schedule.T:
