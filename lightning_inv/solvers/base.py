@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
 from lightning_inv.noise import NoiseStream
-from lightning_inv.noise_models import Noise
+from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import Coding, LinearOperator, Operator, SVDOperator
 from lightning_inv.solvers.spectrum import Spectrum
 
@@ -84,6 +84,9 @@ class Problem:
         """The energy of each image, averaged over the entries of y, shape ``(B,)``."""
         return self.measurement.per_entry(x, self.y)
 
+
+GAUSSIAN: tuple[type[Noise], ...] = (GaussianNoise, VaryingNoise)
+"""The kinds of noise with one deviation an image, which is ``Problem.sigma_y``."""
 
 REASONS = {
     Operator: "a measurement",

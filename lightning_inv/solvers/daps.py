@@ -7,16 +7,15 @@ https://arxiv.org/abs/2407.01521, algorithm 1.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
 from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import Problem, Solver, need_nonnegative, spread_over
+from lightning_inv.solvers.base import GAUSSIAN, Problem, Solver, need_nonnegative, spread_over
 from lightning_inv.solvers.sampler import ddim_step
 
 
@@ -42,7 +41,7 @@ class DAPS(Solver):
         low: The last one.
     """
 
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    noises = GAUSSIAN
 
     steps: int = 200
     ode_steps: int = 5

@@ -5,15 +5,13 @@ https://arxiv.org/abs/2212.00490.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import LinearOperator, Operator, SVDOperator
-from lightning_inv.solvers.base import Problem, need_shares
+from lightning_inv.operators import LinearOperator, SVDOperator
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_shares
 from lightning_inv.solvers.ddrm import ddrm_step
 from lightning_inv.solvers.sampler import Sampler
 
@@ -33,7 +31,7 @@ class DDNM(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = LinearOperator
+    requires = LinearOperator
 
     steps: int = 100
     eta: float = 0.85
@@ -63,8 +61,8 @@ class DDNMPlus(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = SVDOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = SVDOperator
+    noises = GAUSSIAN
 
     steps: int = 100
     eta: float = 0.85

@@ -4,16 +4,14 @@ Source: Kawar et al. (2022), https://arxiv.org/abs/2201.11793, section 3.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import Operator, SVDOperator
-from lightning_inv.solvers.base import Problem, need_shares
+from lightning_inv.operators import SVDOperator
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler
 
 
@@ -33,8 +31,8 @@ class DDRM(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = SVDOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = SVDOperator
+    noises = GAUSSIAN
 
     steps: int = 20
     eta: float = 0.85

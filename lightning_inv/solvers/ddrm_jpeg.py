@@ -5,13 +5,12 @@ https://arxiv.org/abs/2209.11888.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.operators import Coding, Operator
+from lightning_inv.operators import Coding
 from lightning_inv.schedules import time_grid
 from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler
@@ -37,7 +36,7 @@ class DDRMJPEG(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = Coding
+    requires = Coding
 
     steps: int = 20
     eta: float = 1.0

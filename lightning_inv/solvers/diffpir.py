@@ -5,16 +5,14 @@ https://arxiv.org/abs/2305.08995, algorithm 1.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import LinearOperator, Operator
+from lightning_inv.operators import LinearOperator
 from lightning_inv.schedules import Spacing
-from lightning_inv.solvers.base import Problem, need_nonnegative, need_shares
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_nonnegative, need_shares
 from lightning_inv.solvers.sampler import Sampler
 
 
@@ -38,8 +36,8 @@ class DiffPIR(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = LinearOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = LinearOperator
+    noises = GAUSSIAN
 
     steps: int = 100
     weight: float = 1.0

@@ -1,7 +1,6 @@
 """Guidance by the exact E[x | x_t, y], for priors in which it is known."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -27,7 +26,7 @@ class ExactGuidance(Guided):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    any_prior: ClassVar[bool] = False
+    any_prior = False
 
     steps: int = 100
 

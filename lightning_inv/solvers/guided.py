@@ -2,15 +2,13 @@
 
 import abc
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import LinearOperator, Operator
-from lightning_inv.solvers.base import Problem, need_shares
+from lightning_inv.operators import LinearOperator
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler, ddim_step
 
 
@@ -28,8 +26,8 @@ class Guided(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = LinearOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = LinearOperator
+    noises = GAUSSIAN
 
     eta: float = field(default=1.0, kw_only=True)
 

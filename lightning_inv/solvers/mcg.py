@@ -5,15 +5,13 @@ https://arxiv.org/abs/2206.00941, algorithm 1.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import Operator, SVDOperator
-from lightning_inv.solvers.base import Problem
+from lightning_inv.operators import SVDOperator
+from lightning_inv.solvers.base import GAUSSIAN, Problem
 from lightning_inv.solvers.dps import check_guidance, guidance
 from lightning_inv.solvers.repaint import replaced
 from lightning_inv.solvers.sampler import Sampler, ddim_step
@@ -36,8 +34,8 @@ class MCG(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = SVDOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = SVDOperator
+    noises = GAUSSIAN
 
     steps: int = 1000
     zeta: float = 0.3

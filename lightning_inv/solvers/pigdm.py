@@ -5,7 +5,6 @@ https://openreview.net/forum?id=9_gsMA8MRKQ.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -40,7 +39,7 @@ class PiGDM(Guided):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = Operator
+    requires = Operator
 
     steps: int = 100
     exact: bool = False

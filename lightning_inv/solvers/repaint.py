@@ -5,16 +5,14 @@ https://arxiv.org/abs/2201.09865, algorithm 1.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import Operator, SVDOperator
-from lightning_inv.solvers.base import Problem, need_shares
+from lightning_inv.operators import SVDOperator
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler, TimeTravel, ddim_step
 
 
@@ -32,8 +30,8 @@ class RePaint(Sampler):
         travel: How stretches of the way are repeated: ten steps, ten times, as in the paper.
     """
 
-    requires: ClassVar[type[Operator] | None] = SVDOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = SVDOperator
+    noises = GAUSSIAN
 
     steps: int = 250
     eta: float = 1.0

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.operators import Operator
 from lightning_inv.solvers.base import Problem, need_nonnegative
 from lightning_inv.solvers.descent import Descent, MakeOptimizer, Start
 from lightning_inv.solvers.plans import Grid, TimePlan
@@ -36,7 +35,7 @@ class SDS(Descent):
         lr_end: The learning rate falls linearly to this share of ``lr``.
     """
 
-    requires: ClassVar[type[Operator] | None] = None
+    requires = None
     usual_optimizer: ClassVar[MakeOptimizer] = partial(torch.optim.Adam, betas=(0.9, 0.99))
 
     steps: int = 1000

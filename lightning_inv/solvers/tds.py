@@ -7,17 +7,16 @@ https://arxiv.org/abs/2306.17775, algorithm 1.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.noise_models import GaussianNoise, Noise, VaryingNoise
-from lightning_inv.operators import LinearOperator, Operator, SVDOperator
+from lightning_inv.operators import LinearOperator, SVDOperator
 from lightning_inv.schedules import Spacing
-from lightning_inv.solvers.base import Problem, Solver, need_shares
+from lightning_inv.solvers.base import GAUSSIAN, Problem, Solver, need_shares
 from lightning_inv.solvers.moment_matching import moment_matched, need_iterations
 from lightning_inv.solvers.sampler import ddim_step, fresh_noise
 
@@ -64,8 +63,8 @@ class TDS(Solver):
         spacing: How the times are spaced.
     """
 
-    requires: ClassVar[type[Operator] | None] = LinearOperator
-    noises: ClassVar[tuple[type[Noise], ...]] = (GaussianNoise, VaryingNoise)
+    requires = LinearOperator
+    noises = GAUSSIAN
 
     steps: int = 50
     particles: int = 4

@@ -1,13 +1,11 @@
 """Samples of the prior."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.operators import Operator
 from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler, ddim_step
 
@@ -26,7 +24,7 @@ class Unconditional(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    requires: ClassVar[type[Operator] | None] = None
+    requires = None
 
     steps: int = 50
     eta: float = 0.0
