@@ -138,8 +138,9 @@ def compared(
     for name, make in solvers.items():
         for budget in options.budgets:
             solver = make(budget)
-            coarse = isinstance(solver, DAPS) and solver.inner == "langevin" and not bench.sigma
-            if solver.steps > bench.prior.schedule.T or coarse:  # Langevin steps need noise
+            langevin = isinstance(solver, DAPS) and solver.inner == "langevin"
+            needless = langevin and (not bench.sigma or budget > 1000)  # needs noise, and takes long
+            if solver.steps > bench.prior.schedule.T or needless:
                 continue
             path = (
                 options.folder / f"{digest([table, name, budget, options.images, options.samples])[:16]}.json"
