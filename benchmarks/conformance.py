@@ -92,7 +92,7 @@ BLIND: dict[str, Callable[[int], Solver]] = {
 DRAWN = (
     "DDRM (eta 0.85, eta_b 1)",
     "DDNM+",
-    "DPS",
+    "DPS, zeta as it is",
     "PiGDM, full weight",
     "DiffPIR",
     "DAPS, exact draws",
@@ -179,15 +179,18 @@ def averages(found: list[Found], solver: str, budget: int) -> dict[str, float] |
 def draw(found: list[Found], budgets: Sequence[int], path: Path) -> None:
     """The errors of solvers against their budgets."""
     heads = {"bias": "bias, deviations", "spread": "|spread - 1|", "coverage": "|coverage - 90 %|"}
-    figure = Figure(figsize=(12, 4), layout="constrained")
-    for axes, (key, head) in zip(figure.subplots(1, 3), heads.items(), strict=True):
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes, (key, head) in zip(panels, heads.items(), strict=True):
         for name in DRAWN:
             points = [(budget, averages(found, name, budget)) for budget in budgets]
-            points = [(budget, errors[key]) for budget, errors in points if errors]
-            axes.plot(*zip(*points, strict=True), marker="o", lw=3 if name == "TDS" else 1.2, label=name)
-        axes.set(xscale="log", xlabel="network evaluations", title=head, ylim=(0, None))
+            points = [(budget, max(errors[key], 0.01)) for budget, errors in points if errors]
+            style = {"lw": 3, "color": "black"} if name == "TDS" else {"lw": 1.2}
+            axes.plot(*zip(*points, strict=True), marker="o", label=name, **style)
+        axes.set(xscale="log", yscale="log", xlabel="network evaluations", title=head)
         axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(DRAWN) // 2)
     figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
