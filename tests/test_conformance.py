@@ -224,12 +224,12 @@ def assert_agree(found: Array, mean: Array, covariance: Array, rows: float) -> N
 @pytest.mark.parametrize("name", CASES)
 def test_solver_is_its_oracle(name: str, kind: str, sigma_y: float) -> None:
     solver, oracle, affine = CASES[name]
-    problem, world = setting(solver, kind, sigma_y, 1000 if isinstance(solver, Descent) else 3000)
+    problem, world = setting(solver, kind, sigma_y, 700 if isinstance(solver, Descent) else 2000)
     found = solver(problem).flatten(1).double().numpy()
     if affine and kind == "gaussian":
         assert_agree(found, *moments(oracle, world), rows=np.inf)
     else:
-        rng, rows = np.random.default_rng(0), 6000
+        rng, rows = np.random.default_rng(0), 4000
         theirs = oracle(world, lambda: rng.standard_normal((rows, N)))
         assert_agree(found, theirs.mean(0), np.cov(theirs.T), rows)
 
