@@ -138,7 +138,7 @@ Made by `benchmarks/comparison.py`, not by hand.
 - Data: Fashion-MNIST, split test, the first images, as many as each table says
 - Prior: fashion_mnist, {", ".join(f"{k} {v}" for k, v in read_provenance("fashion_mnist").items())}
 - Settings: RED-diff, DDRM and plug-and-play have those of `configs/solvers`, chosen on validation images for
-  each task; DPS, MCG and DiffPIR have a zeta of 1, chosen on 8 validation images; the others those of their class
+  each task; DPS, MCG and DiffPIR have a zeta of 1, chosen on 8 validation images; others those of their class
 
 {LEGEND}""".replace("|", "\\|")
 
