@@ -17,7 +17,32 @@ from lightning_inv.solvers.sampler import Sampler, ddim_step
 
 
 @dataclass(frozen=True)
-class DPS(Sampler):
+class StepDown(Sampler):
+    """What DPS and MCG share: settings, see ``DPS``, and a step of DDPM with one down |y - A(x_hat)|."""
+
+    steps: int = 1000
+    zeta: float = 0.3
+    reference: int | None = 12288
+    eta: float = 1.0
+
+    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
+        super().check(prior, measurement)
+        need_shares(self, "eta")
+        need_nonnegative(self, "zeta")
+        if self.reference is not None and self.reference < 1:
+            raise ValueError(
+                f"{type(self).__name__}.reference must be at least 1 or null, got {self.reference}."
+            )
+
+    def descended(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        """Draws x_s given x_t, and takes the step down."""
+        estimate, gradient = guidance(problem, x_t, t, self.reference)
+        noise = problem.noise() if self.eta else None
+        return ddim_step(problem.prior.schedule, estimate, t, s, noise, self.eta) - self.zeta * gradient
+
+
+@dataclass(frozen=True)
+class DPS(StepDown):
     """Steps of DDPM, each followed by a step down |y - A(x_hat)|, differentiated through the network:
 
         x_s = ancestral(x_t) - zeta sqrt(m / reference) grad |y - A(x_hat(x_t))|.
@@ -39,29 +64,8 @@ class DPS(Sampler):
         travel: Which stretches of the way are walked several times; none if None.
     """
 
-    steps: int = 1000
-    zeta: float = 0.3
-    reference: int | None = 12288
-    eta: float = 1.0
-
-    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
-        super().check(prior, measurement)
-        check_guidance(self)
-
     def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        estimate, gradient = guidance(problem, x_t, t, self.reference)
-        noise = problem.noise() if self.eta else None
-        return ddim_step(problem.prior.schedule, estimate, t, s, noise, self.eta) - self.zeta * gradient
-
-
-def check_guidance(solver: Sampler) -> None:
-    """Raises ValueError if a setting that solvers with this guidance share is out of its range."""
-    need_shares(solver, "eta")
-    need_nonnegative(solver, "zeta")
-    if solver.reference is not None and solver.reference < 1:
-        raise ValueError(
-            f"{type(solver).__name__}.reference must be at least 1 or null, got {solver.reference}."
-        )
+        return self.descended(problem, x_t, t, s)
 
 
 def guidance(problem: Problem, x_t: Tensor, t: Tensor, reference: int | None) -> tuple[Estimate, Tensor]:

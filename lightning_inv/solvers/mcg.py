@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lightning_inv.constraints import Measurement
-from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import SVDOperator
 from lightning_inv.solvers.base import GAUSSIAN, Problem
-from lightning_inv.solvers.dps import check_guidance, guidance
+from lightning_inv.solvers.dps import StepDown
 from lightning_inv.solvers.repaint import replaced
-from lightning_inv.solvers.sampler import Sampler, ddim_step
 
 
 @dataclass(frozen=True)
-class MCG(Sampler):
+class MCG(StepDown):
     """A step of DPS, then what y says of x_s is put in its place:
 
         x_s <- (I - A^+ A) x_s + A^+ y_s,    y_s = alpha_s y + noise.
@@ -37,17 +34,5 @@ class MCG(Sampler):
     requires = SVDOperator
     noises = GAUSSIAN
 
-    steps: int = 1000
-    zeta: float = 0.3
-    reference: int | None = 12288
-    eta: float = 1.0
-
-    def check(self, prior: Denoiser, measurement: Measurement | None) -> None:
-        super().check(prior, measurement)
-        check_guidance(self)
-
     def step(self, problem: Problem, x_t: Tensor, t: Tensor, s: Tensor) -> Tensor:
-        estimate, gradient = guidance(problem, x_t, t, self.reference)
-        noise = problem.noise() if self.eta else None
-        x_s = ddim_step(problem.prior.schedule, estimate, t, s, noise, self.eta) - self.zeta * gradient
-        return replaced(problem, x_s, s)
+        return replaced(problem, self.descended(problem, x_t, t, s), s)
