@@ -7,13 +7,16 @@ ours, in turns, if it is installed.
 """
 
 import argparse
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+from unittest.mock import patch
 
 import torch
 from costs import Cost, Free, Run, cost, small_unet
@@ -207,14 +210,22 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-steps", type=int, nargs=2, default=(20, 1000))
     parser.add_argument("--page", type=Path, default=Path(__file__).parents[1] / "docs" / "performance.md")
     options = parser.parse_args(args)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         measured = []
         for row in measure(options):
             measured.append(row)
             print(f"{row.name:20} {row.problem:14}", *row.cells(), flush=True)
         write_part(options.page, "overhead", text(measured, options))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread and no GPU to be seen, whose drivers PyTorch asks at each step of an optimizer otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with patch.dict(os.environ, CUDA_VISIBLE_DEVICES=""):
+            yield
     finally:
         torch.set_num_threads(threads)
 

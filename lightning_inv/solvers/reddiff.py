@@ -95,19 +95,19 @@ class REDDiff(Descent):
     def _divergence(self, problem: Problem, t: Tensor, mu: Tensor, sigma_x0: float | Tensor) -> Tensor:
         """The loss at one time, a scalar."""
         x = mu + sigma_x0 * problem.noise() if self.sigma_x0 else mu
-        prior = distillation(problem, t, x, self.weighting)
+        loss = distillation(problem, t, x, self.weight, self.weighting)
         if self.fit_sigma:
             alpha_t, sigma_t = problem.prior.schedule(t)
             s, spread = sigma_t / alpha_t, alpha_t**2 * sigma_x0**2 + sigma_t**2
-            prior = prior - (weight_of(self.weighting, s) * s / 2 * spread.log()).flatten()
-        return (self.obs_weight * problem.energy(x) + self.weight * prior).sum()
+            loss = loss - self.weight / 2 * (weight_of(self.weighting, s) * s * spread.log()).sum()
+        return loss + self.obs_weight * problem.energy(x).sum()
 
 
-def distillation(problem: Problem, t: Tensor, x: Tensor, weighting: Weighting) -> Tensor:
-    """w(s) <sg[eps_hat(x_t) - eps], x> / pixels at one time, with s = sigma_t / alpha_t, shape ``(B,)``."""
+def distillation(problem: Problem, t: Tensor, x: Tensor, weight: float, weighting: Weighting) -> Tensor:
+    """weight w(s) <sg[eps_hat(x_t) - eps], x> / pixels at one time, with s = sigma_t / alpha_t, a scalar."""
     alpha_t, sigma_t = problem.prior.schedule(t)
     eps = problem.noise()
     with torch.no_grad():  # the gradient is exact without the network's Jacobian (proposition 2)
         eps_hat = problem.denoise(alpha_t * x + sigma_t * eps, t).eps
-    loss = torch.linalg.vecdot((eps_hat - eps).flatten(1), x.flatten(1)) / x[0].numel()
-    return weight_of(weighting, sigma_t / alpha_t).flatten() * loss
+        gradient = weight / x[0].numel() * weight_of(weighting, sigma_t / alpha_t) * (eps_hat - eps)
+    return torch.dot(gradient.flatten(), x.flatten())

@@ -53,4 +53,4 @@ class SDS(Descent):
             raise ValueError(f"SDS.start_from {self.start_from!r} needs a measurement.")
 
     def loss(self, problem: Problem, t: list[Tensor], i: int, mu: Tensor) -> Tensor:
-        return sum(self.weight * distillation(problem, one, mu, self.weighting).sum() for one in t) / len(t)
+        return sum(distillation(problem, one, mu, self.weight, self.weighting) for one in t) / len(t)
