@@ -2,13 +2,14 @@
 
     python benchmarks/comparison.py --root FOLDER_OF_IDX_FILES
 
-One job of infer.py: what was computed stays in ``--folder``, the same command goes on where it was
-interrupted, a larger --limit adds images, and ``--page_only`` writes the page from what is there. Options not
-listed here, such as --trainer.precision, are handed to infer.py.
+For 20 and for 100 steps, a job of infer.py on validation images chooses the settings of each solver for each
+problem, another compares them on test images; a last one has the settings of papers. What was computed stays
+in ``--folder``, the same command goes on where it was interrupted, larger limits add images, and
+``--page_only`` writes the page from what is there. Options not listed here, such as --trainer.precision, are
+handed to infer.py.
 """
 
 import argparse
-import copy
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from candidates import Entry, best, candidates
 from pages import note_environment, noted_environments, write_part
 
 from lightning_inv.callbacks.manifest import Manifest
@@ -36,19 +38,6 @@ PROBLEMS = (
     "high_dynamic_range",
 )
 STEPS = (20, 100)
-OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ddnm": ("DDNM", {}),
-    "ddnm_plus": ("DDNMPlus", {}),
-    "diffpir": ("DiffPIR", {"zeta": 1.0}),
-    "pigdm": ("PiGDM", {}),
-    "mmps": ("MMPS", {}),
-    "tds": ("TDS", {"iterations": 1, "particles": 3}),
-    "dps": ("DPS", {"zeta": 1.0, "reference": None}),
-    "mcg": ("MCG", {"zeta": 1.0, "reference": None}),
-    "daps": ("DAPS", {}),
-    "repaint": ("RePaint", {"travel": {"length": 5, "repeats": 5}}),
-}
-"""Solvers that have no preset for a problem: their class and settings besides the number of steps."""
 PAPERS = ("ddrm", "reddiff", "ddnm", "diffpir", "pigdm", "mmps", "dps", "mcg", "daps", "repaint")
 """Published settings, of configs/solvers/paper, that are compared as they are."""
 
@@ -57,8 +46,9 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs what has not been run yet, then writes the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--root", help="folder of the Fashion-MNIST idx files")
-    parser.add_argument("--limit", type=int, default=256, help="test images")
+    parser.add_argument("--limit", type=int, nargs=2, default=[256, 256], help="test images of each of STEPS")
     parser.add_argument("--paper_limit", type=int, default=32, help="test images for the settings of papers")
+    parser.add_argument("--val_limit", type=int, default=8, help="validation images that choose settings")
     parser.add_argument("--problems", nargs="+", choices=PROBLEMS, default=PROBLEMS)
     parser.add_argument("--folder", type=Path, default=Path("results/comparison"), help="where results go")
     parser.add_argument("--accelerator", default="auto", help="what infer.py runs on")
@@ -67,41 +57,64 @@ def main(args: Sequence[str] | None = None) -> None:
     options, more = parser.parse_known_args(args)
     if options.root is None and not options.page_only:
         parser.error("--root is needed unless --page_only is given.")
-    jobs = {"steps": (same_steps(options.problems), options.limit)}
-    if options.paper_limit:
-        jobs["papers"] = (as_published(options.problems), options.paper_limit)
-    for name, (model, limit) in () if options.page_only else jobs.items():
-        run(options.folder / name, model, limit, options, more)
+    jobs = list(compute(options, more))
     parts = [part(options, name) for name in jobs]
-    write_part(options.page, "comparison", "\n\n".join([introduction(options), *parts]))
+    write_part(options.page, "comparison", "\n\n".join([introduction(options), *parts, settings(options)]))
 
 
-def measurements(problems: Sequence[str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+def compute(options: argparse.Namespace, more: list[str]) -> Iterator[str]:
+    """Runs each job unless only the page is wanted; yields the names of those that have test images."""
+    for steps, limit in zip(STEPS, options.limit, strict=True):
+        chosen = options.folder / f"settings_{steps}"
+        if limit:
+            run(chosen, to_choose_from(options.problems, steps), "val", options.val_limit, options, more)
+            run(options.folder / f"steps_{steps}", as_chosen(chosen, steps), "test", limit, options, more)
+            yield f"steps_{steps}"
+    if options.paper_limit:
+        run(
+            options.folder / "papers",
+            as_published(options.problems),
+            "test",
+            options.paper_limit,
+            options,
+            more,
+        )
+        yield "papers"
+
+
+def measurements(problems: Sequence[str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Entry]]]:
     """Name, measurement and presets of problems."""
     for name in problems:
         model = read_config(CONFIGS / "problems" / f"{name}.yaml")["model"]
         yield name, model["measurement"], model["solvers"]
 
 
-def same_steps(problems: Sequence[str]) -> dict[str, Any]:
-    """Every solver with 20 and with 100 steps, with its preset for the problem where it has one."""
-
-    def each(name: str, kind: str, settings: dict[str, Any]) -> dict[str, Any]:
-        return {
-            f"{name}_{steps}": {"class_path": kind, "init_args": {**copy.deepcopy(settings), "steps": steps}}
-            for steps in STEPS
+def to_choose_from(problems: Sequence[str], steps: int) -> dict[str, Any]:
+    """Every candidate of every solver, the k-th of a solver by the name ``solver_k``."""
+    tasks = {
+        problem: {
+            "measurement": measurement,
+            "solvers": {
+                f"{name}_{k}": entry
+                for name, entries in candidates(presets, steps)
+                for k, entry in enumerate(entries)
+            },
         }
+        for problem, measurement, presets in measurements(problems)
+    }
+    return {"measurement": None, "solvers": {}, "problems": tasks}
 
-    shared = {"pseudo_inverse": {"class_path": "PseudoInverse"}}
-    for name, (kind, settings) in OTHERS.items():
-        shared |= each(name, kind, settings)
+
+def as_chosen(folder: Path, steps: int) -> dict[str, Any]:
+    """Every solver with the candidate that was best on validation images, and the pseudo-inverse."""
     tasks = {}
-    for name, measurement, presets in measurements(problems):
-        own = {}
-        for solver, preset in presets.items():
-            own |= each(solver, preset["class_path"], preset.get("init_args", {}))
-        tasks[name] = {"measurement": measurement, "solvers": own}
-    return {"measurement": None, "solvers": shared, "problems": tasks}
+    chosen = best(folder)
+    for problem, measurement, presets in measurements(list(chosen)):
+        known = dict(candidates(presets, steps))
+        own = {name: known[name][k] for name, k in chosen[problem].items()}
+        tasks[problem] = {"measurement": measurement, "solvers": own}
+    pinv = {"pseudo_inverse": {"class_path": "PseudoInverse"}}
+    return {"measurement": None, "solvers": pinv, "problems": tasks}
 
 
 def as_published(problems: Sequence[str]) -> dict[str, Any]:
@@ -115,11 +128,18 @@ def as_published(problems: Sequence[str]) -> dict[str, Any]:
 
 
 def run(
-    folder: Path, model: dict[str, Any], limit: int, options: argparse.Namespace, more: list[str]
+    folder: Path,
+    model: dict[str, Any],
+    split: str,
+    limit: int,
+    options: argparse.Namespace,
+    more: list[str],
 ) -> None:
-    """Lets infer.py do one job."""
-    settings = {"root": options.root, "split": "test", "limit": limit}
-    tree = {"model": model, "data": {"class_path": "FashionMNIST", "init_args": settings}}
+    """Lets infer.py do one job, unless only the page is wanted."""
+    if options.page_only:
+        return
+    given = {"root": options.root, "split": split, "limit": limit}
+    tree = {"model": model, "data": {"class_path": "FashionMNIST", "init_args": given}}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "compare.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
     if any(len(Manifest(folder / name).read(range(limit))) < limit for name in model["problems"]):
@@ -137,17 +157,43 @@ Made by `benchmarks/comparison.py`, not by hand.
 
 - Data: Fashion-MNIST, split test, the first images, as many as each table says
 - Prior: fashion_mnist, {", ".join(f"{k} {v}" for k, v in read_provenance("fashion_mnist").items())}
-- Settings: RED-diff, DDRM and plug-and-play have those of `configs/solvers`, chosen on validation images for
-  each task; DPS, MCG and DiffPIR have a zeta of 1, chosen on 8 validation images; others those of their class
+- Settings: for each problem and number of steps the best, by PSNR, of a few candidates on
+  {options.val_limit} validation images. For RED-diff, DDRM and plug-and-play these are the presets of
+  configs/problems, with their learning rate and twice it; for the others see `benchmarks/candidates.py`
 
 {LEGEND}""".replace("|", "\\|")
+
+
+def settings(options: argparse.Namespace) -> str:
+    """The settings chosen, for each solver with several candidates."""
+    sections = ["## Settings chosen on validation images"]
+    for steps in (steps for steps, limit in zip(STEPS, options.limit, strict=True) if limit):
+        chosen = best(options.folder / f"settings_{steps}")
+        rows = [["solver", *(problem.replace("_", " ") for problem in chosen)]]
+        problems = {name: dict(candidates(presets, steps)) for name, _, presets in measurements(list(chosen))}
+        for solver in dict.fromkeys(solver for known in problems.values() for solver in known):
+            entries = [problems[problem].get(solver, []) for problem in chosen]
+            if max(map(len, entries)) > 1:
+                picked = [chosen[problem].get(solver) for problem in chosen]
+                rows.append([solver, *map(told, entries, picked)])
+        sections += [f"### {steps} steps", markdown(rows)]
+    return "\n\n".join(sections)
+
+
+def told(entries: Sequence[Entry], k: int | None) -> str:
+    """What sets the k-th of several entries apart from the others."""
+    if k is None:
+        return "-"
+    mine, others = entries[k]["init_args"], [entry["init_args"] for entry in entries]
+    apart = {key: value for key, value in mine.items() if any(o.get(key) != value for o in others)}
+    return ", ".join(f"{key} {value}" for key, value in apart.items()) or "preset"
 
 
 def part(options: argparse.Namespace, name: str) -> str:
     """A job as tables and plots: first PSNR of all problems in one table, then each problem."""
     folder = options.folder / name
-    told = json.loads((folder / "summary.json").read_text())["problems"]
-    title = {"steps": "20 and 100 steps", "papers": "Settings and steps of the papers"}[name]
+    found = json.loads((folder / "summary.json").read_text())["problems"]
+    title = "Settings and steps of the papers" if name == "papers" else f"{name.removeprefix('steps_')} steps"
     for plot in ("nfe", "seconds"):
         shutil.copy(folder / f"psnr_{plot}.png", options.page.with_name(f"comparison_{name}_{plot}.png"))
     pictures = "\n".join(
@@ -155,10 +201,10 @@ def part(options: argparse.Namespace, name: str) -> str:
     )
     sections = [
         "\n\n".join([f"### {headline(problem, one)}", markdown(rows_of(one, COSTS)), *notes(one)])
-        for problem, one in told.items()
+        for problem, one in found.items()
     ]
     head = f"## {title}\n\nCode: {noted_environments(folder)}."
-    return "\n\n".join([head, markdown(overview(told)), pictures, *sections])
+    return "\n\n".join([head, markdown(overview(found)), pictures, *sections])
 
 
 def overview(told: dict[str, dict[str, Any]]) -> list[list[str]]:

@@ -1,9 +1,11 @@
 """Scripts that write the pages of results."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from fakes import write_idx
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +57,36 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
 def test_the_page_of_results_has_all_its_parts() -> None:
     text = (ROOT / "docs" / "results.md").read_text()
     assert all(f"<!-- begin {name} -->" in text for name in ("restoration", "guidance"))
+
+
+def test_the_comparison_tells_of_every_solver_and_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import comparison
+    from candidates import CANDIDATES
+
+    monkeypatch.setattr(comparison, "STEPS", (2, 3))
+    write_idx(tmp_path / "data", train=1001, test=2)
+    page = tmp_path / "page.md"
+    words = ["--root", str(tmp_path / "data"), "--folder", str(tmp_path / "results"), "--page", str(page)]
+    words += ["--problems", "inpainting", "--limit", "2", "1", "--val_limit", "1", "--paper_limit", "0"]
+    comparison.main([*words, "--accelerator", "cpu"])
+    text = page.read_text()
+    for name in (*CANDIDATES, "reddiff", "ddrm", "plug_and_play", "pseudo_inverse"):
+        assert text.count(f"\n| {name} | ") >= 4  # an overview and a table, twice
+    assert "2 images" in text and "1 images" in text
+    assert text.count("| dps | zeta ") == 2
+    comparison.main([*words, "--page_only"])
+    assert page.read_text() == text
+
+
+def test_the_best_candidate_of_each_solver_is_found(tmp_path: Path) -> None:
+    from candidates import best
+
+    psnr = {"dps_0": 1.0, "dps_1": 3.0, "dps_2": 2.0, "ddnm_plus_0": 5.0, "ddnm_plus_1": None}
+    solvers = {name: {"psnr": value and {"mean": value}} for name, value in psnr.items()}
+    (tmp_path / "summary.json").write_text(json.dumps({"problems": {"blur": {"solvers": solvers}}}))
+    assert best(tmp_path) == {"blur": {"dps": 1, "ddnm_plus": 0}}
 
 
 def test_the_overhead_of_every_solver_is_told(tmp_path: Path) -> None:
