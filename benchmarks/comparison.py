@@ -203,7 +203,8 @@ def part(options: argparse.Namespace, name: str) -> str:
         "\n\n".join([f"### {headline(problem, one)}", markdown(rows_of(one, COSTS)), *notes(one)])
         for problem, one in found.items()
     ]
-    head = f"## {title}\n\nCode: {noted_environments(folder)}."
+    precision = json.loads((folder / next(iter(found)) / "manifest.json").read_text())["precision"]
+    head = f"## {title}\n\nCode: {noted_environments(folder)}. Precision of the network: {precision}."
     return "\n\n".join([head, markdown(overview(found)), pictures, *sections])
 
 
