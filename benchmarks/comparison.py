@@ -90,7 +90,7 @@ def measurements(problems: Sequence[str]) -> Iterator[tuple[str, dict[str, Any],
 
 
 def to_choose_from(problems: Sequence[str], steps: int) -> dict[str, Any]:
-    """Every candidate of every solver, the k-th of a solver by the name ``solver_k``."""
+    """Every candidate of each solver that has several, the k-th by the name ``solver_k``."""
     tasks = {
         problem: {
             "measurement": measurement,
@@ -98,6 +98,7 @@ def to_choose_from(problems: Sequence[str], steps: int) -> dict[str, Any]:
                 f"{name}_{k}": entry
                 for name, entries in candidates(presets, steps)
                 for k, entry in enumerate(entries)
+                if len(entries) > 1
             },
         }
         for problem, measurement, presets in measurements(problems)
@@ -106,12 +107,13 @@ def to_choose_from(problems: Sequence[str], steps: int) -> dict[str, Any]:
 
 
 def as_chosen(folder: Path, steps: int) -> dict[str, Any]:
-    """Every solver with the candidate that was best on validation images, and the pseudo-inverse."""
-    tasks = {}
-    chosen = best(folder)
+    """Every solver with its only candidate or that which was best on validation images; and the pseudo-inverse.
+
+    Solvers that cannot deal with a problem are left out by infer.py.
+    """
+    tasks, chosen = {}, best(folder)
     for problem, measurement, presets in measurements(list(chosen)):
-        known = dict(candidates(presets, steps))
-        own = {name: known[name][k] for name, k in chosen[problem].items()}
+        own = {name: found[chosen[problem].get(name, 0)] for name, found in candidates(presets, steps)}
         tasks[problem] = {"measurement": measurement, "solvers": own}
     pinv = {"pseudo_inverse": {"class_path": "PseudoInverse"}}
     return {"measurement": None, "solvers": pinv, "problems": tasks}
