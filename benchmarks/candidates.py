@@ -30,8 +30,8 @@ CANDIDATES: dict[str, list[Entry]] = {
     "dps": grid("DPS", zeta=[0.3, 1.0, 3.0], reference=[None]),
     "mcg": grid("MCG", zeta=[0.3, 1.0, 3.0], reference=[None]),
     "daps": [
-        *grid("DAPS", inner=["exact"], low=[0.02, 0.1]),
-        *grid("DAPS", inner=["langevin"], lr=[1e-4, 1e-3], low=[0.02, 0.1]),
+        *grid("DAPS", ode_steps=[2], inner=["exact"], low=[0.02, 0.1]),
+        *grid("DAPS", ode_steps=[2], inner=["langevin"], lr=[1e-3], low=[0.02, 0.1]),
     ],
     "repaint": grid("RePaint", travel=[{"length": 5, "repeats": 5}]),
 }

@@ -107,7 +107,7 @@ def to_choose_from(problems: Sequence[str], steps: int) -> dict[str, Any]:
 
 
 def as_chosen(folder: Path, steps: int) -> dict[str, Any]:
-    """Every solver with its only candidate or that which was best on validation images; and the pseudo-inverse.
+    """Every solver with its only or its best candidate, and the pseudo-inverse.
 
     Solvers that cannot deal with a problem are left out by infer.py.
     """
