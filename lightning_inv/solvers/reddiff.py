@@ -104,7 +104,7 @@ class REDDiff(Descent):
 
 
 def distillation(problem: Problem, t: Tensor, x: Tensor, weight: float, weighting: Weighting) -> Tensor:
-    """weight w(s) <sg[eps_hat(x_t) - eps], x> / pixels at one time, with s = sigma_t / alpha_t, a scalar."""
+    """The prior's loss at one time: weight w(s) <sg[eps_hat(x_t) - eps], x> / pixels, a scalar."""
     alpha_t, sigma_t = problem.prior.schedule(t)
     eps = problem.noise()
     with torch.no_grad():  # the gradient is exact without the network's Jacobian (proposition 2)
