@@ -23,16 +23,13 @@ SPACINGS = ["even", "quadratic"]
 CANDIDATES: dict[str, list[Entry]] = {
     "ddnm": grid("DDNM", spacing=SPACINGS),
     "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS),
-    "diffpir": grid("DiffPIR", zeta=[0.3, 1.0], weight=[1.0, 4.0]),
+    "diffpir": grid("DiffPIR", zeta=[0.3, 1.0], weight=[0.3, 1.0]),
     "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
     "mmps": grid("MMPS", spacing=SPACINGS),
     "tds": grid("TDS", iterations=[1], particles=[3]),
-    "dps": grid("DPS", zeta=[0.3, 1.0, 3.0], reference=[None]),
-    "mcg": grid("MCG", zeta=[0.3, 1.0, 3.0], reference=[None]),
-    "daps": [
-        *grid("DAPS", ode_steps=[2], inner=["exact"], low=[0.02, 0.1]),
-        *grid("DAPS", ode_steps=[2], inner=["langevin"], lr=[1e-3], low=[0.02, 0.1]),
-    ],
+    "dps": grid("DPS", zeta=[1.0, 3.0, 10.0], reference=[None]),
+    "mcg": grid("MCG", zeta=[1.0, 3.0, 10.0], reference=[None]),
+    "daps": grid("DAPS", ode_steps=[2], low=[0.02], lr=[1e-3, 3e-3], high=[10.0, 100.0]),
     "repaint": grid("RePaint", travel=[{"length": 5, "repeats": 5}]),
 }
 """Those of solvers without a preset for a problem."""
@@ -51,10 +48,11 @@ def candidates(presets: dict[str, Entry], steps: int) -> Iterator[tuple[str, lis
 
 
 def variants(preset: Entry) -> Iterator[Entry]:
-    """A preset, and the same with twice the learning rate if it has one."""
+    """A preset, and the same with two and four times the learning rate if it has one."""
     yield preset
     if "lr" in preset.get("init_args", {}):
-        yield with_settings(preset, lr=2 * preset["init_args"]["lr"])
+        for factor in (2, 4):
+            yield with_settings(preset, lr=factor * preset["init_args"]["lr"])
 
 
 def with_settings(entry: Entry, **settings: Any) -> Entry:
