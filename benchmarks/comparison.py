@@ -161,7 +161,8 @@ Made by `benchmarks/comparison.py`, not by hand.
 - Prior: fashion_mnist, {", ".join(f"{k} {v}" for k, v in read_provenance("fashion_mnist").items())}
 - Settings: for each problem and number of steps the best, by PSNR, of a few candidates on
   {options.val_limit} validation images. For RED-diff, DDRM and plug-and-play these are the presets of
-  configs/problems, with one, two and four times their learning rate; for the others see `benchmarks/candidates.py`
+  configs/problems, with one, two and four times their learning rate; for the others see
+  `benchmarks/candidates.py`
 
 {LEGEND}""".replace("|", "\\|")
 
