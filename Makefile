@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(VENV)/bin/python infer.py
 
 test: $(VENV)/.tests-installed
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.tests-installed
 	$(VENV)/bin/ruff check .

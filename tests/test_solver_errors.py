@@ -83,6 +83,16 @@ def test_a_solver_serves_an_operator_or_says_which_solvers_do(kind: str, name: s
     assert all(kind in str(refused.value) for kind in able)
 
 
+def test_a_refusal_names_no_solver_of_another_file() -> None:
+    class Mine(REDDiff):
+        """A solver that serves everything."""
+
+    with pytest.raises(TypeError, match=r"DAPS or .* can do without") as refused:
+        DDRM().check(tiny_prior(), Measurement(HighDynamicRange()))
+    assert Mine.serves(Measurement(HighDynamicRange()))
+    assert "Mine" not in str(refused.value)
+
+
 @pytest.mark.parametrize("noise", [PoissonNoise(), PoissonGaussianNoise(), SaltAndPepper()], ids=repr)
 def test_a_noise_is_served_or_refused_by_name(noise: Noise) -> None:
     kind = type(noise).__name__
