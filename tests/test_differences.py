@@ -10,7 +10,7 @@ from scipy.stats import ttest_rel
 
 from lightning_inv.callbacks.differences import difference, differences
 from lightning_inv.callbacks.pages import as_tables, long_form, page
-from lightning_inv.callbacks.plots import against, family
+from lightning_inv.callbacks.plots import against, family, style
 from lightning_inv.callbacks.report import COLUMNS, ratio_statistics, statistics, values_of
 
 PSNR = {"good": [30.0, 28.0, 33.0, 25.0], "fair": [29.5, 28.2, 31.0, 24.0], "poor": [20.0, 21.0, 22.0, 19.0]}
@@ -105,3 +105,7 @@ def test_plots_have_a_panel_a_problem(count: int, measure: str) -> None:
 
 def test_nothing_to_plot_is_no_error() -> None:
     against("seconds", {"a": {"solvers": {}}})
+
+
+def test_many_solvers_are_told_apart_in_plots() -> None:
+    assert len({style(i) for i in range(50)}) == 50

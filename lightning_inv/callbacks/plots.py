@@ -21,6 +21,11 @@ def family(name: str) -> tuple[str, int]:
     return (match[1], int(match[2])) if match else (name, 0)
 
 
+def style(i: int) -> tuple[str, str]:
+    """The colour and the marker of the i-th solver; fifty differ."""
+    return f"C{i % 10}", "os^vD"[i // 10 % 5]
+
+
 def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     """PSNR against what it took, a panel a problem.
 
@@ -36,10 +41,10 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     figure = Figure((4 * columns, 3.2 * rows + 0.8), dpi=120, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     solvers = dict.fromkeys(family(solver)[0] for told in summaries.values() for solver in told["solvers"])
-    colours = {name: f"C{i % 10}" for i, name in enumerate(solvers)}
+    styles = {name: style(i) for i, name in enumerate(solvers)}
     entries = {}
     for axes, (problem, summary) in zip(panels, summaries.items(), strict=False):
-        _panel(axes, measure, summary, colours)
+        _panel(axes, measure, summary, styles)
         axes.set(title=problem, xlabel=LABELS[measure], ylabel="PSNR [dB]", xscale="log")
         low, high = axes.get_xlim()
         ticks = (1,) if high > 200 * low else (1, 2, 5) if high > 10 * low else range(1, 10)
@@ -57,15 +62,15 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
     return Image.open(data)
 
 
-def _panel(axes: Axes, measure: str, summary: dict[str, Any], colours: dict[str, str]) -> None:
-    """Draws the solvers of one problem that have a PSNR."""
+def _panel(axes: Axes, measure: str, summary: dict[str, Any], styles: dict[str, tuple[str, str]]) -> None:
+    """Draws the solvers of one problem that have a PSNR, each by its colour and marker."""
     scored = [name for name, told in summary["solvers"].items() if told.get(MEASURE) and told.get(measure)]
     for name, members in groupby(sorted(scored, key=family), lambda solver: family(solver)[0]):
-        told = [summary["solvers"][member] for member in members]
+        told, (colour, marker) = [summary["solvers"][member] for member in members], styles[name]
         x = [measures[measure]["mean"] for measures in told]
         y = [measures[MEASURE]["mean"] for measures in told]
         error = [measures[MEASURE]["standard_error"] or 0.0 for measures in told]
         if min(measures["evaluations"]["mean"] for measures in told) > 0 and min(x) > 0:
-            axes.errorbar(x, y, error, color=colours[name], label=name, marker="o", capsize=3)
+            axes.errorbar(x, y, error, color=colour, label=name, marker=marker, capsize=3)
         else:
-            axes.axhline(y[0], color=colours[name], label=name, linestyle="--")
+            axes.axhline(y[0], color=colour, label=name, linestyle="--")
