@@ -10,8 +10,8 @@ handed to infer.py.
 """
 
 import argparse
+import itertools
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,12 @@ import yaml
 from candidates import Entry, best, candidates
 from pages import note_environment, noted_environments, write_part
 
+from lightning_inv.callbacks.comparison import PLOTS
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.pages import COSTS, LEGEND, headline, notes
+from lightning_inv.callbacks.pictures import write_picture
+from lightning_inv.callbacks.plots import against
+from lightning_inv.callbacks.report import statistics, values_of
 from lightning_inv.callbacks.tables import cell, markdown, rows_of
 from lightning_inv.cli import CONFIGS, infer
 from lightning_inv.configuration import read_config
@@ -58,8 +62,8 @@ def main(args: Sequence[str] | None = None) -> None:
     if options.root is None and not options.page_only:
         parser.error("--root is needed unless --page_only is given.")
     jobs = list(compute(options, more))
-    parts = [part(options, name) for name in jobs]
-    write_part(options.page, "comparison", "\n\n".join([introduction(options), *parts, settings(options)]))
+    parts = [introduction(options), curves(options, jobs), *(part(options, name) for name in jobs)]
+    write_part(options.page, "comparison", "\n\n".join([*parts, settings(options)]))
 
 
 def compute(options: argparse.Namespace, more: list[str]) -> Iterator[str]:
@@ -192,23 +196,41 @@ def told(entries: Sequence[Entry], k: int | None) -> str:
     return ", ".join(f"{key} {value}" for key, value in apart.items()) or "preset"
 
 
+def curves(options: argparse.Namespace, jobs: Sequence[str]) -> str:
+    """Plots of PSNR against effort that join the numbers of steps, of the images that all of them have."""
+    folders = {name.removeprefix("steps_"): options.folder / name for name in jobs if name != "papers"}
+    images = range(min(limit for limit in options.limit if limit))
+    summaries: dict[str, dict[str, Any]] = {problem: {"solvers": {}} for problem in options.problems}
+    for (steps, folder), problem in itertools.product(folders.items(), options.problems):
+        records = Manifest(folder / problem).read(images)
+        for solver in records[0]["solvers"]:
+            label = solver if solver == "pseudo_inverse" else f"{solver}_{steps}"
+            summaries[problem]["solvers"][label] = {
+                measure: statistics(values_of(records, solver, measure))
+                for measure in ("psnr_of_mean", "evaluations", "seconds")
+            }
+    for measure, plot in PLOTS.items():
+        write_picture(options.page.with_name(f"comparison_{plot}.png"), against(measure, summaries))
+    return "\n".join(
+        [
+            f"Lines join {' and '.join(folders)} steps, on {len(images)} images that all tables have:\n",
+            *(f"![PSNR against {plot}](comparison_{plot}.png)" for plot in PLOTS.values()),
+        ]
+    )
+
+
 def part(options: argparse.Namespace, name: str) -> str:
-    """A job as tables and plots: first PSNR of all problems in one table, then each problem."""
+    """A job as tables: first PSNR of all problems in one, then each problem."""
     folder = options.folder / name
     found = json.loads((folder / "summary.json").read_text())["problems"]
     title = "Settings and steps of the papers" if name == "papers" else f"{name.removeprefix('steps_')} steps"
-    for plot in ("nfe", "seconds"):
-        shutil.copy(folder / f"psnr_{plot}.png", options.page.with_name(f"comparison_{name}_{plot}.png"))
-    pictures = "\n".join(
-        f"![PSNR against {plot}](comparison_{name}_{plot}.png)" for plot in ("nfe", "seconds")
-    )
     sections = [
         "\n\n".join([f"### {headline(problem, one)}", markdown(rows_of(one, COSTS)), *notes(one)])
         for problem, one in found.items()
     ]
     precision = json.loads((folder / next(iter(found)) / "manifest.json").read_text())["precision"]
     head = f"## {title}\n\nCode: {noted_environments(folder)}. Precision of the network: {precision}."
-    return "\n\n".join([head, markdown(overview(found)), pictures, *sections])
+    return "\n\n".join([head, markdown(overview(found)), *sections])
 
 
 def overview(told: dict[str, dict[str, Any]]) -> list[list[str]]:

@@ -56,7 +56,7 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
 
 def test_the_page_of_results_has_all_its_parts() -> None:
     text = (ROOT / "docs" / "results.md").read_text()
-    assert all(f"<!-- begin {name} -->" in text for name in ("restoration", "guidance"))
+    assert all(f"<!-- begin {name} -->" in text for name in ("restoration", "guidance", "comparison"))
 
 
 def test_the_comparison_tells_of_every_solver_and_its_settings(
