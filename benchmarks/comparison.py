@@ -61,29 +61,25 @@ def main(args: Sequence[str] | None = None) -> None:
     options, more = parser.parse_known_args(args)
     if options.root is None and not options.page_only:
         parser.error("--root is needed unless --page_only is given.")
-    jobs = list(compute(options, more))
-    parts = [introduction(options), curves(options, jobs), *(part(options, name) for name in jobs)]
-    write_part(options.page, "comparison", "\n\n".join([*parts, settings(options)]))
-
-
-def compute(options: argparse.Namespace, more: list[str]) -> Iterator[str]:
-    """Runs each job unless only the page is wanted; yields the names of those that have test images."""
-    for steps, limit in zip(STEPS, options.limit, strict=True):
-        chosen = options.folder / f"settings_{steps}"
-        if limit:
-            run(chosen, to_choose_from(options.problems, steps), "val", options.val_limit, options, more)
-            run(options.folder / f"steps_{steps}", as_chosen(chosen, steps), "test", limit, options, more)
-            yield f"steps_{steps}"
+    limits = {steps: limit for steps, limit in zip(STEPS, options.limit, strict=True) if limit}
+    if not options.page_only:
+        compute(options, limits, more)
+    parts = [introduction(options), curves(options, limits)]
+    parts += [part(options, f"steps_{steps}", f"{steps} steps") for steps in limits]
     if options.paper_limit:
-        run(
-            options.folder / "papers",
-            as_published(options.problems),
-            "test",
-            options.paper_limit,
-            options,
-            more,
-        )
-        yield "papers"
+        parts.append(part(options, "papers", "Settings and steps of the papers"))
+    write_part(options.page, "comparison", "\n\n".join([*parts, settings(options, limits)]))
+
+
+def compute(options: argparse.Namespace, limits: dict[int, int], more: list[str]) -> None:
+    """Runs each job: for each number of steps a choice of settings and a comparison, then the papers."""
+    for steps, limit in limits.items():
+        chosen = options.folder / f"settings_{steps}"
+        run(chosen, to_choose_from(options.problems, steps), "val", options.val_limit, options, more)
+        run(options.folder / f"steps_{steps}", as_chosen(chosen, steps), "test", limit, options, more)
+    if options.paper_limit:
+        folder, model = options.folder / "papers", as_published(options.problems)
+        run(folder, model, "test", options.paper_limit, options, more)
 
 
 def measurements(problems: Sequence[str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Entry]]]:
@@ -141,9 +137,7 @@ def run(
     options: argparse.Namespace,
     more: list[str],
 ) -> None:
-    """Lets infer.py do one job, unless only the page is wanted."""
-    if options.page_only:
-        return
+    """Lets infer.py do one job."""
     given = {"root": options.root, "split": split, "limit": limit}
     tree = {"model": model, "data": {"class_path": "FashionMNIST", "init_args": given}}
     folder.mkdir(parents=True, exist_ok=True)
@@ -171,10 +165,10 @@ Made by `benchmarks/comparison.py`, not by hand.
 {LEGEND}""".replace("|", "\\|")
 
 
-def settings(options: argparse.Namespace) -> str:
+def settings(options: argparse.Namespace, limits: dict[int, int]) -> str:
     """The settings chosen, for each solver with several candidates."""
     sections = ["## Settings chosen on validation images"]
-    for steps in (steps for steps, limit in zip(STEPS, options.limit, strict=True) if limit):
+    for steps in limits:
         chosen = best(options.folder / f"settings_{steps}")
         rows = [["solver", *(problem.replace("_", " ") for problem in chosen)]]
         problems = {name: dict(candidates(presets, steps)) for name, _, presets in measurements(list(chosen))}
@@ -196,13 +190,12 @@ def told(entries: Sequence[Entry], k: int | None) -> str:
     return ", ".join(f"{key} {value}" for key, value in apart.items()) or "preset"
 
 
-def curves(options: argparse.Namespace, jobs: Sequence[str]) -> str:
+def curves(options: argparse.Namespace, limits: dict[int, int]) -> str:
     """Plots of PSNR against effort that join the numbers of steps, of the images that all of them have."""
-    folders = {name.removeprefix("steps_"): options.folder / name for name in jobs if name != "papers"}
-    images = range(min(limit for limit in options.limit if limit))
+    images = range(min(limits.values()))
     summaries: dict[str, dict[str, Any]] = {problem: {"solvers": {}} for problem in options.problems}
-    for (steps, folder), problem in itertools.product(folders.items(), options.problems):
-        records = Manifest(folder / problem).read(images)
+    for steps, problem in itertools.product(limits, options.problems):
+        records = Manifest(options.folder / f"steps_{steps}" / problem).read(images)
         for solver in records[0]["solvers"]:
             label = solver if solver == "pseudo_inverse" else f"{solver}_{steps}"
             summaries[problem]["solvers"][label] = {
@@ -211,19 +204,19 @@ def curves(options: argparse.Namespace, jobs: Sequence[str]) -> str:
             }
     for measure, plot in PLOTS.items():
         write_picture(options.page.with_name(f"comparison_{plot}.png"), against(measure, summaries))
+    both = " and ".join(map(str, limits))
     return "\n".join(
         [
-            f"Lines join {' and '.join(folders)} steps, on {len(images)} images that all tables have:\n",
+            f"Lines join {both} steps, on {len(images)} images that all tables have:\n",
             *(f"![PSNR against {plot}](comparison_{plot}.png)" for plot in PLOTS.values()),
         ]
     )
 
 
-def part(options: argparse.Namespace, name: str) -> str:
+def part(options: argparse.Namespace, name: str, title: str) -> str:
     """A job as tables: first PSNR of all problems in one, then each problem."""
     folder = options.folder / name
     found = json.loads((folder / "summary.json").read_text())["problems"]
-    title = "Settings and steps of the papers" if name == "papers" else f"{name.removeprefix('steps_')} steps"
     sections = [
         "\n\n".join([f"### {headline(problem, one)}", markdown(rows_of(one, COSTS)), *notes(one)])
         for problem, one in found.items()
@@ -233,20 +226,20 @@ def part(options: argparse.Namespace, name: str) -> str:
     return "\n\n".join([head, markdown(overview(found)), *sections])
 
 
-def overview(told: dict[str, dict[str, Any]]) -> list[list[str]]:
+def overview(problems: dict[str, dict[str, Any]]) -> list[list[str]]:
     """PSNR of each solver on each problem; the best of a problem in bold."""
-    solvers = dict.fromkeys(solver for one in told.values() for solver in one["solvers"])
-    best = {
+    solvers = dict.fromkeys(solver for one in problems.values() for solver in one["solvers"])
+    highest = {
         problem: max(found["psnr"]["mean"] for found in one["solvers"].values() if found["psnr"])
-        for problem, one in told.items()
+        for problem, one in problems.items()
     }
-    rows = [["PSNR [dB]", *(problem.replace("_", " ") for problem in told)]]
+    rows = [["PSNR [dB]", *(problem.replace("_", " ") for problem in problems)]]
     for solver in solvers:
         cells = []
-        for problem, one in told.items():
+        for problem, one in problems.items():
             value = one["solvers"].get(solver, {}).get("psnr")
             text = cell("psnr", value)
-            cells.append(f"**{text}**" if value and value["mean"] == best[problem] else text)
+            cells.append(f"**{text}**" if value and value["mean"] == highest[problem] else text)
         rows.append([solver, *cells])
     return rows
 
