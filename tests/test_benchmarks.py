@@ -90,6 +90,17 @@ def test_the_best_candidate_of_each_solver_is_found(tmp_path: Path) -> None:
     assert best(tmp_path) == {"blur": {"dps": 1, "ddnm_plus": 0}}
 
 
+def test_solvers_are_compared_with_the_settings_chosen(tmp_path: Path) -> None:
+    from candidates import CANDIDATES
+    from comparison import as_chosen
+
+    solvers = {f"dps_{k}": {"psnr": {"mean": float(k)}} for k in range(3)}
+    (tmp_path / "summary.json").write_text(json.dumps({"problems": {"inpainting": {"solvers": solvers}}}))
+    compared = as_chosen(tmp_path, 7)["problems"]["inpainting"]["solvers"]
+    assert compared["dps"]["init_args"] == {**CANDIDATES["dps"][2]["init_args"], "steps": 7}
+    assert compared["tds"]["init_args"] == {**CANDIDATES["tds"][0]["init_args"], "steps": 7}
+
+
 def test_the_overhead_of_every_solver_is_told(tmp_path: Path) -> None:
     import overhead
 
