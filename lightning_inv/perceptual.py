@@ -20,11 +20,11 @@ from torchvision.transforms.functional import pil_to_tensor
 
 BATCH = 64
 NETWORKS: dict[str, Callable[[], Metric]] = {
-    "lpips": partial(LearnedPerceptualImagePatchSimilarity, "alex", reduction="none"),
-    "fid": FrechetInceptionDistance,
-    "kid": KernelInceptionDistance,
+    "lpips": partial(LearnedPerceptualImagePatchSimilarity, "alex", reduction="none", sync_on_compute=False),
+    "fid": partial(FrechetInceptionDistance, sync_on_compute=False),
+    "kid": partial(KernelInceptionDistance, sync_on_compute=False),
 }
-"""What makes the metric of each measure."""
+"""What makes the metric of each measure. One process alone measures: it must not wait for the others."""
 UNAVAILABLE = (OSError, ImportError, RuntimeError, ValueError)
 """What torchmetrics raises where weights or a package are missing, or images are too small or too few."""
 

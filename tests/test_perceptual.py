@@ -51,6 +51,12 @@ def write(folder: Path, noise: float, mode: str = "L") -> list[Path]:
     return found
 
 
+@pytest.mark.parametrize("name", ["fid", "kid"])
+def test_a_process_that_measures_does_not_wait_for_others(name: str) -> None:
+    """Only the first of several processes does: a metric that gathers from all would wait for ever."""
+    assert not NETWORKS[name](Means())._to_sync
+
+
 def test_sets_that_differ_more_are_farther_apart(tmp_path: Path) -> None:
     truth, near, far = (write(tmp_path / str(noise), noise) for noise in (0.0, 0.05, 0.5))
     measures = Perceptual(networks=SETS)
@@ -68,6 +74,7 @@ def test_lpips_is_given_images_in_its_range(tmp_path: Path, monkeypatch: pytest.
     untrained = partial(torchmetrics.image.lpip._NoTrainLpips, pnet_rand=True)
     monkeypatch.setattr(torchmetrics.image.lpip, "_NoTrainLpips", untrained)
     measures = Perceptual(networks={"lpips": NETWORKS["lpips"]})
+    assert not measures.metrics["lpips"]._to_sync
     truth, far = write(tmp_path / "a", 0.0), write(tmp_path / "b", 0.5)
     metric, seen = measures.metrics["lpips"], []
     metric.net.register_forward_pre_hook(lambda _, images: seen.extend(images[:2]))
