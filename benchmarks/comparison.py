@@ -57,6 +57,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("results/comparison"), help="where results go")
     parser.add_argument("--accelerator", default="auto", help="what infer.py runs on")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"), help="the page to write")
+    parser.add_argument("--note", help="what else there is to know of this run, such as a busy machine")
     parser.add_argument("--page_only", action="store_true", help="compute nothing")
     options, more = parser.parse_known_args(args)
     if options.root is None and not options.page_only:
@@ -150,6 +151,7 @@ def run(
 
 def introduction(options: argparse.Namespace) -> str:
     """What the part is about."""
+    note = f"\n- {options.note}" if options.note else ""
     return f"""\
 # All solvers
 
@@ -160,7 +162,7 @@ Made by `benchmarks/comparison.py`, not by hand.
 - Settings: for each problem and number of steps the best, by PSNR, of a few candidates on
   {options.val_limit} validation images. For RED-diff, DDRM and plug-and-play these are the presets of
   configs/problems, with one, two and four times their learning rate; for the others see
-  `benchmarks/candidates.py`
+  `benchmarks/candidates.py`{note}
 
 {LEGEND}""".replace("|", "\\|")
 
