@@ -1,12 +1,12 @@
-"""Compares all solvers on eight problems of Fashion-MNIST and writes its part of docs/results.md.
+"""Compares solvers on eight problems of Fashion-MNIST and writes its part of docs/results.md.
 
     python benchmarks/comparison.py --root FOLDER_OF_IDX_FILES
 
 For 20 and for 100 steps, a job of infer.py on validation images chooses the settings of each solver for each
-problem, another compares them on test images; a last one has the settings of papers. What was computed stays
-in ``--folder``, the same command goes on where it was interrupted, larger limits add images, and
-``--page_only`` writes the page from what is there. Options not listed here, such as --trainer.precision, are
-handed to infer.py.
+problem, another compares them on test images; a last one has settings of papers. What was computed stays in
+``--folder``, the same command goes on where it was interrupted, larger limits add test images, and
+``--page_only`` writes the page again with the same options. Options not listed here, such as
+--trainer.precision, are handed to infer.py.
 """
 
 import argparse
@@ -62,13 +62,15 @@ def main(args: Sequence[str] | None = None) -> None:
     options, more = parser.parse_known_args(args)
     if options.root is None and not options.page_only:
         parser.error("--root is needed unless --page_only is given.")
+    if more and options.page_only:
+        parser.error(f"--page_only hands nothing to infer.py: {' '.join(more)}")
     limits = {steps: limit for steps, limit in zip(STEPS, options.limit, strict=True) if limit}
     if not options.page_only:
         compute(options, limits, more)
     parts = [introduction(options), curves(options, limits)]
-    parts += [part(options, f"steps_{steps}", f"{steps} steps") for steps in limits]
+    parts += [part(options, f"steps_{steps}", f"{steps} steps", limit) for steps, limit in limits.items()]
     if options.paper_limit:
-        parts.append(part(options, "papers", "Settings and steps of the papers"))
+        parts.append(part(options, "papers", "One published setting of each method", options.paper_limit))
     write_part(options.page, "comparison", "\n\n".join([*parts, settings(options, limits)]))
 
 
@@ -111,10 +113,19 @@ def as_chosen(folder: Path, steps: int) -> dict[str, Any]:
     """Every solver with its only or its best candidate, and the pseudo-inverse.
 
     Solvers that cannot deal with a problem are left out by infer.py.
+
+    Raises:
+        ValueError: No candidate of a solver has a score.
     """
     tasks, chosen = {}, best(folder)
-    for problem, measurement, presets in measurements(list(chosen)):
-        own = {name: found[chosen[problem].get(name, 0)] for name, found in candidates(presets, steps)}
+    summaries = json.loads((folder / "summary.json").read_text())["problems"]
+    for problem, measurement, presets in measurements(list(summaries)):
+        own, refused = {}, summaries[problem].get("refused", {})
+        for name, found in candidates(presets, steps):
+            k = chosen.get(problem, {}).get(name)
+            if k is None and len(found) > 1 and f"{name}_0" not in refused:
+                raise ValueError(f"no candidate of {name} has a PSNR on {problem}: see {folder}.")
+            own[name] = found[k or 0]
         tasks[problem] = {"measurement": measurement, "solvers": own}
     pinv = {"pseudo_inverse": {"class_path": "PseudoInverse"}}
     return {"measurement": None, "solvers": pinv, "problems": tasks}
@@ -142,89 +153,123 @@ def run(
     given = {"root": options.root, "split": split, "limit": limit}
     tree = {"model": model, "data": {"class_path": "FashionMNIST", "init_args": given}}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "compare.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    begun = folder / "begun.yaml"
+    begun.write_text(yaml.safe_dump(tree, sort_keys=False))
     if any(len(Manifest(folder / name).read(range(limit))) < limit for name in model["problems"]):
         note_environment(folder, options.accelerator)
-    words = ["--config", str(folder / "compare.yaml"), "--folder", str(folder)]
-    infer([*words, "--trainer.accelerator", options.accelerator, *more])
+    infer(
+        ["--config", str(begun), "--folder", str(folder), "--trainer.accelerator", options.accelerator, *more]
+    )
+    begun.replace(folder / "compare.yaml")
 
 
 def introduction(options: argparse.Namespace) -> str:
     """What the part is about."""
     note = f"\n- {options.note}" if options.note else ""
+    facts = read_provenance("fashion_mnist").items()
+    prior = ", ".join(f"{key} {x:.4g}" if type(x) is float else f"{key} {x}" for key, x in facts)
     return f"""\
-# All solvers
+# Solvers on eight problems
 
 Made by `benchmarks/comparison.py`, not by hand.
 
-- Data: Fashion-MNIST, split test, the first images, as many as each table says
-- Prior: fashion_mnist, {", ".join(f"{k} {v}" for k, v in read_provenance("fashion_mnist").items())}
-- Settings: for each problem and number of steps the best, by PSNR, of a few candidates on
-  {options.val_limit} validation images. For RED-diff, DDRM and plug-and-play these are the presets of
-  configs/problems, with one, two and four times their learning rate; for the others see
-  `benchmarks/candidates.py`{note}
+- Data: Fashion-MNIST, split test, the first images, as many as each heading says
+- Prior: fashion_mnist, {prior}
+- Settings: where a solver has several candidates, the best by PSNR on {options.val_limit} validation images,
+  for each problem and number of steps. For RED-diff and plug-and-play these are the presets of
+  configs/problems with one, two and four times their learning rate; DDRM has its preset. Presets had been
+  chosen on validation images before, as the heads of configs/solvers say, and plug-and-play's start "wiener"
+  after "pinv" had failed on test images of deblurring. TDS and RePaint have one candidate; others:
+  `benchmarks/candidates.py`
+- Steps are not calls of the network: a column of each first table says how many a sample takes, forward and
+  backward. DDNM is for measurements without noise; with it, it is the pseudo-inverse where nothing is hidden
+- Published settings: one of each method for all problems, though `configs/solvers/paper` has others for some,
+  such as `diffpir_inpainting.yaml` and `reddiff_nonlinear.yaml`{note}
 
 {LEGEND}""".replace("|", "\\|")
 
 
 def settings(options: argparse.Namespace, limits: dict[int, int]) -> str:
-    """The settings chosen, for each solver with several candidates."""
-    sections = ["## Settings chosen on validation images"]
+    """The settings that were compared, for each solver with several candidates."""
+    sections = ["## Settings chosen on validation images", "At an end of what was tried: *."]
     for steps in limits:
-        chosen = best(options.folder / f"settings_{steps}")
-        rows = [["solver", *(problem.replace("_", " ") for problem in chosen)]]
-        problems = {name: dict(candidates(presets, steps)) for name, _, presets in measurements(list(chosen))}
-        for solver in dict.fromkeys(solver for known in problems.values() for solver in known):
-            entries = [problems[problem].get(solver, []) for problem in chosen]
-            if max(map(len, entries)) > 1:
-                picked = [chosen[problem].get(solver) for problem in chosen]
-                rows.append([solver, *map(told, entries, picked)])
+        tree = yaml.safe_load((options.folder / f"steps_{steps}" / "compare.yaml").read_text())
+        used = {problem: task["solvers"] for problem, task in tree["model"]["problems"].items()}
+        left_out = {
+            problem: told.get("refused", {}) for problem, told in summaries(options, f"steps_{steps}").items()
+        }
+        rows = [["solver", *(problem.replace("_", " ") for problem in used)]]
+        tried = {name: dict(candidates(presets, steps)) for name, _, presets in measurements(list(used))}
+        for solver in dict.fromkeys(solver for known in tried.values() for solver in known):
+            entries = {problem: tried[problem].get(solver, []) for problem in used}
+            if max(map(len, entries.values())) > 1:
+                cells = [
+                    "-"
+                    if solver in left_out[problem] or solver not in used[problem]
+                    else told(entries[problem], used[problem][solver])
+                    for problem in used
+                ]
+                rows.append([solver, *cells])
         sections += [f"### {steps} steps", markdown(rows)]
     return "\n\n".join(sections)
 
 
-def told(entries: Sequence[Entry], k: int | None) -> str:
-    """What sets the k-th of several entries apart from the others."""
-    if k is None:
-        return "-"
-    mine, others = entries[k]["init_args"], [entry["init_args"] for entry in entries]
-    apart = {key: value for key, value in mine.items() if any(o.get(key) != value for o in others)}
-    return ", ".join(f"{key} {value}" for key, value in apart.items()) or "preset"
+def told(entries: Sequence[Entry], used: Entry) -> str:
+    """What sets one of several entries apart from the others."""
+    apart = []
+    for key, value in used["init_args"].items():
+        values = [entry["init_args"].get(key) for entry in entries]
+        if any(other != value for other in values):
+            ends = isinstance(value, float) and value in (min(values), max(values))
+            apart.append(f"{key} {value}{'*' if ends else ''}")
+    return ", ".join(apart) or "preset"
+
+
+def summaries(options: argparse.Namespace, name: str) -> dict[str, dict[str, Any]]:
+    """The summary of each problem of a job."""
+    return json.loads((options.folder / name / "summary.json").read_text())["problems"]
 
 
 def curves(options: argparse.Namespace, limits: dict[int, int]) -> str:
     """Plots of PSNR against effort that join the numbers of steps, of the images that all of them have."""
     images = range(min(limits.values()))
-    summaries: dict[str, dict[str, Any]] = {problem: {"solvers": {}} for problem in options.problems}
+    joined: dict[str, dict[str, Any]] = {problem: {"solvers": {}} for problem in options.problems}
     for steps, problem in itertools.product(limits, options.problems):
-        records = Manifest(options.folder / f"steps_{steps}" / problem).read(images)
+        folder = options.folder / f"steps_{steps}" / problem
+        if len(records := Manifest(folder).read(images)) < len(images):
+            raise ValueError(
+                f"{folder} holds {len(records)} of {len(images)} images: give the limits it was made with."
+            )
         for solver in records[0]["solvers"]:
             label = solver if solver == "pseudo_inverse" else f"{solver}_{steps}"
-            summaries[problem]["solvers"][label] = {
+            joined[problem]["solvers"][label] = {
                 measure: statistics(values_of(records, solver, measure))
                 for measure in ("psnr_of_mean", "evaluations", "seconds")
             }
     for measure, plot in PLOTS.items():
-        write_picture(options.page.with_name(f"comparison_{plot}.png"), against(measure, summaries))
+        write_picture(options.page.with_name(f"comparison_{plot}.png"), against(measure, joined))
     both = " and ".join(map(str, limits))
     return "\n".join(
         [
-            f"Lines join {both} steps, on {len(images)} images that all tables have:\n",
+            f"{both} steps, on the first {len(images)} images:\n",
             *(f"![PSNR against {plot}](comparison_{plot}.png)" for plot in PLOTS.values()),
         ]
     )
 
 
-def part(options: argparse.Namespace, name: str, title: str) -> str:
+def part(options: argparse.Namespace, name: str, title: str, limit: int) -> str:
     """A job as tables: first PSNR of all problems in one, then each problem."""
-    folder = options.folder / name
-    found = json.loads((folder / "summary.json").read_text())["problems"]
+    folder, found = options.folder / name, summaries(options, name)
+    if any(one["images"] != limit for one in found.values()):
+        held = sorted({one["images"] for one in found.values()})
+        raise ValueError(f"{folder} is about {held} images, not {limit}: give the limits it was made with.")
     sections = [
         "\n\n".join([f"### {headline(problem, one)}", markdown(rows_of(one, COSTS)), *notes(one)])
         for problem, one in found.items()
     ]
     precision = json.loads((folder / next(iter(found)) / "manifest.json").read_text())["precision"]
-    head = f"## {title}\n\nCode: {noted_environments(folder)}. Precision of the network: {precision}."
+    head = f"## {title}, {limit} images\n\n"
+    head += f"Code: {noted_environments(folder)}. Precision of the network: {precision}."
     return "\n\n".join([head, markdown(overview(found)), *sections])
 
 
@@ -235,15 +280,21 @@ def overview(problems: dict[str, dict[str, Any]]) -> list[list[str]]:
         problem: max(found["psnr"]["mean"] for found in one["solvers"].values() if found["psnr"])
         for problem, one in problems.items()
     }
-    rows = [["PSNR [dB]", *(problem.replace("_", " ") for problem in problems)]]
+    rows = [["PSNR [dB]", "calls", *(problem.replace("_", " ") for problem in problems)]]
     for solver in solvers:
-        cells = []
+        cells = [calls([one["solvers"][solver] for one in problems.values() if solver in one["solvers"]])]
         for problem, one in problems.items():
             value = one["solvers"].get(solver, {}).get("psnr")
             text = cell("psnr", value)
             cells.append(f"**{text}**" if value and value["mean"] == highest[problem] else text)
         rows.append([solver, *cells])
     return rows
+
+
+def calls(measured: Sequence[dict[str, Any]]) -> str:
+    """Calls of the network for a sample, forward and backward, at least and at most over problems."""
+    totals = [one["evaluations"]["mean"] for one in measured]
+    return " to ".join(f"{count:g}" for count in dict.fromkeys((min(totals), max(totals))))
 
 
 if __name__ == "__main__":

@@ -180,7 +180,8 @@ def text(measured: Sequence[Row], options: argparse.Namespace) -> str:
 INTRODUCTION = """\
 ## What the library costs besides its network
 
-Made by `benchmarks/overhead.py`: {environment}. Images {shape}, one thread, a U-Net of
+Made by `benchmarks/overhead.py`: {environment}. Images {shape}, one thread, GPUs hidden
+(where PyTorch sees the driver of one, it asks it at each step of an optimizer, about 0.3 ms), a U-Net of
 {parameters:.1f} million parameters; medians of {rounds} rounds in which all solvers took turns, after one
 to warm up.
 
@@ -210,7 +211,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--memory-steps", type=int, nargs=2, default=(20, 1000))
     parser.add_argument("--page", type=Path, default=Path(__file__).parents[1] / "docs" / "performance.md")
     options = parser.parse_args(args)
-    with one_thread():
+    with alone():
         measured = []
         for row in measure(options):
             measured.append(row)
@@ -219,7 +220,7 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """One thread and no GPU to be seen, whose drivers PyTorch asks at each step of an optimizer otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from fakes import write_idx
 
 ROOT = Path(__file__).parents[1]
@@ -72,13 +73,25 @@ def test_the_comparison_tells_of_every_solver_and_its_settings(
     words += ["--problems", "inpainting", "--limit", "2", "1", "--val_limit", "1", "--paper_limit", "0"]
     comparison.main([*words, "--accelerator", "cpu"])
     text = page.read_text()
+    alone = {"tds", "repaint", "ddrm", "pseudo_inverse"}  # without candidates to choose from
     for name in (*CANDIDATES, "reddiff", "ddrm", "plug_and_play", "pseudo_inverse"):
-        assert text.count(f"\n| {name} | ") >= 4  # an overview and a table, twice
-    assert "2 images" in text
-    assert "1 images" in text
+        # twice an overview and a table, and the settings chosen
+        assert text.count(f"\n| {name} | ") == (4 if name in alone else 6)
+    assert "\n## 2 steps, 2 images\n" in text
+    assert "\n## 3 steps, 1 images\n" in text
+    assert "2 and 3 steps, on the first 1 images" in text
     assert text.count("| dps | zeta ") == 2
+    splits = {"settings_2": "val", "steps_2": "test", "settings_3": "val", "steps_3": "test"}
+    for name, split in splits.items():
+        tree = yaml.safe_load((tmp_path / "results" / name / "compare.yaml").read_text())
+        assert tree["data"]["init_args"]["split"] == split
     comparison.main([*words, "--page_only"])
     assert page.read_text() == text
+    words[words.index("2")] = "3"
+    with pytest.raises(ValueError, match=r"holds 2 of 3 images|is about \[2\] images, not 3"):
+        comparison.main([*words, "--page_only"])
+    with pytest.raises(SystemExit):
+        comparison.main([*words, "--page_only", "--paper_limits", "8"])
 
 
 def test_the_best_candidate_of_each_solver_is_found(tmp_path: Path) -> None:
@@ -90,15 +103,39 @@ def test_the_best_candidate_of_each_solver_is_found(tmp_path: Path) -> None:
     assert best(tmp_path) == {"blur": {"dps": 1, "ddnm_plus": 0}}
 
 
+def scored(folder: Path, **scores: float | None) -> None:
+    """A finished job that chose settings for inpainting: candidate k of a solver has k dB, but for these."""
+    from candidates import candidates
+    from comparison import measurements
+
+    ((_, _, presets),) = measurements(["inpainting"])
+    several = [
+        (name, k) for name, found in candidates(presets, 7) if len(found) > 1 for k in range(len(found))
+    ]
+    psnr = {f"{name}_{k}": scores.get(f"{name}_{k}", scores.get(name, k)) for name, k in several}
+    solvers = {
+        name: {"psnr": None if value is None else {"mean": float(value)}} for name, value in psnr.items()
+    }
+    (folder / "summary.json").write_text(json.dumps({"problems": {"inpainting": {"solvers": solvers}}}))
+
+
 def test_solvers_are_compared_with_the_settings_chosen(tmp_path: Path) -> None:
     from candidates import CANDIDATES
     from comparison import as_chosen
 
-    solvers = {f"dps_{k}": {"psnr": {"mean": float(k)}} for k in range(3)}
-    (tmp_path / "summary.json").write_text(json.dumps({"problems": {"inpainting": {"solvers": solvers}}}))
+    scored(tmp_path, dps_1=9.0)
     compared = as_chosen(tmp_path, 7)["problems"]["inpainting"]["solvers"]
-    assert compared["dps"]["init_args"] == {**CANDIDATES["dps"][2]["init_args"], "steps": 7}
+    assert compared["dps"]["init_args"] == {**CANDIDATES["dps"][1]["init_args"], "steps": 7}
+    assert compared["mcg"]["init_args"] == {**CANDIDATES["mcg"][2]["init_args"], "steps": 7}
     assert compared["tds"]["init_args"] == {**CANDIDATES["tds"][0]["init_args"], "steps": 7}
+
+
+def test_a_solver_none_of_whose_settings_has_a_score_is_told(tmp_path: Path) -> None:
+    from comparison import as_chosen
+
+    scored(tmp_path, dps=None)
+    with pytest.raises(ValueError, match="no candidate of dps has a PSNR on inpainting"):
+        as_chosen(tmp_path, 7)
 
 
 def test_the_overhead_of_every_solver_is_told(tmp_path: Path) -> None:
