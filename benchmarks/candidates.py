@@ -2,9 +2,12 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from lightning_inv.cli import CONFIGS
+from lightning_inv.configuration import read_config
 
 Entry = dict[str, Any]
 """A solver as configurations have it: ``class_path`` and ``init_args``."""
@@ -58,6 +61,13 @@ def variants(preset: Entry) -> Iterator[Entry]:
 def with_settings(entry: Entry, **settings: Any) -> Entry:
     """The same solver with other settings."""
     return {**entry, "init_args": {**entry.get("init_args", {}), **settings}}
+
+
+def measurements(problems: Sequence[str]) -> Iterator[tuple[str, dict[str, Any], dict[str, Entry]]]:
+    """Name, measurement and presets of problems."""
+    for name in problems:
+        model = read_config(CONFIGS / "problems" / f"{name}.yaml")["model"]
+        yield name, model["measurement"], model["solvers"]
 
 
 def best(folder: Path) -> dict[str, dict[str, int]]:

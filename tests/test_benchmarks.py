@@ -105,8 +105,7 @@ def test_the_best_candidate_of_each_solver_is_found(tmp_path: Path) -> None:
 
 def scored(folder: Path, **scores: float | None) -> None:
     """A finished job that chose settings for inpainting: candidate k of a solver has k dB, but for these."""
-    from candidates import candidates
-    from comparison import measurements
+    from candidates import candidates, measurements
 
     ((_, _, presets),) = measurements(["inpainting"])
     several = [
