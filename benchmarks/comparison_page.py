@@ -52,8 +52,8 @@ def settings(options: argparse.Namespace, limits: dict[int, int]) -> str:
     for steps in limits:
         tree = yaml.safe_load((options.folder / f"steps_{steps}" / "compare.yaml").read_text())
         used = {problem: task["solvers"] for problem, task in tree["model"]["problems"].items()}
-        left_out = {
-            problem: told.get("refused", {}) for problem, told in summaries(options, f"steps_{steps}").items()
+        refused = {
+            problem: one.get("refused", {}) for problem, one in summaries(options, f"steps_{steps}").items()
         }
         rows = [["solver", *(problem.replace("_", " ") for problem in used)]]
         tried = {name: dict(candidates(presets, steps)) for name, _, presets in measurements(list(used))}
@@ -62,7 +62,7 @@ def settings(options: argparse.Namespace, limits: dict[int, int]) -> str:
             if max(map(len, entries.values())) > 1:
                 cells = [
                     "-"
-                    if solver in left_out[problem] or solver not in used[problem]
+                    if solver in refused[problem] or solver not in used[problem]
                     else told(entries[problem], used[problem][solver])
                     for problem in used
                 ]
