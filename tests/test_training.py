@@ -54,7 +54,7 @@ def test_a_run_leaves_no_other_files(straight: Path) -> None:
 def test_the_prior_is_that_of_the_best_checkpoint(straight: Path) -> None:
     best = checkpoint(straight, "best")["state_dict"]
     for name, tensor in load_prior(straight / "prior.safetensors").state_dict().items():
-        assert torch.equal(tensor, best[f"ema.module.{name}"])
+        assert torch.equal(tensor, best[f"means.0.module.{name}"])
 
 
 def test_the_prior_tells_where_it_comes_from(straight: Path) -> None:
@@ -109,7 +109,7 @@ def test_without_a_validation_the_prior_is_the_last(tmp_path: Path) -> None:
     train(words(tmp_path / "run", "--trainer.val_check_interval", "100", "--trainer.max_steps", "2"))
     last = checkpoint(tmp_path / "run")["state_dict"]
     for name, tensor in load_prior(tmp_path / "run" / "prior.safetensors").state_dict().items():
-        assert torch.equal(tensor, last[f"ema.module.{name}"])
+        assert torch.equal(tensor, last[f"means.0.module.{name}"])
 
 
 def test_samples_are_drawn_after_a_validation(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_the_running_mean_follows_its_formula(tmp_path: Path, decay: float, rate
 
 def test_the_running_mean_moves_once_a_step_when_gradients_are_accumulated(tmp_path: Path) -> None:
     train(words(tmp_path / "run", "--trainer.accumulate_grad_batches", "2", "--trainer.max_steps", "3"))
-    assert checkpoint(tmp_path / "run")["state_dict"]["ema.n_averaged"] == 3
+    assert checkpoint(tmp_path / "run")["state_dict"]["means.0.n_averaged"] == 3
 
 
 # Losses

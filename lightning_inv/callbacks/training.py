@@ -13,6 +13,7 @@ from torchvision.utils import make_grid, save_image
 
 import lightning_inv
 from lightning_inv.callbacks.logging import tensorboard
+from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.modules import PriorTraining
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
@@ -167,9 +168,9 @@ class SampleGrid(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if trainer.sanity_checking or not (self.count and trainer.is_global_zero):
             return
-        prior, device = pl_module.averaged, pl_module.device
+        prior, device = SizedDenoiser(pl_module.averaged, pl_module.image_shape), pl_module.device
         rng = NoiseStream.of(self.seed, range(self.count), "samples", device=device)
-        classes = prior.network.num_classes
+        classes = prior.num_classes
         label = None if classes is None else torch.arange(self.count, device=device) % classes
         with trainer.precision_plugin.forward_context():
             samples = self.solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1)

@@ -1,6 +1,7 @@
 """Data modules."""
 
 from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.crops import ImageCrops
 from lightning_inv.data.digits import Digits
 from lightning_inv.data.fashion_mnist import FashionMNIST
 from lightning_inv.data.folder import ImageFolder
@@ -11,6 +12,7 @@ from lightning_inv.data.samples import NoImages, SampleImages
 __all__ = [
     "Digits",
     "FashionMNIST",
+    "ImageCrops",
     "ImageDataModule",
     "ImageDataset",
     "ImageFolder",

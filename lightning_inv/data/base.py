@@ -130,7 +130,11 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         return batch
 
     def val_dataloader(self) -> DataLoader:
-        images, trainer = self.dataset("val"), self.trainer
+        return self._share(self.dataset("val"))
+
+    def _share(self, images: ImageDataset) -> DataLoader:
+        """This rank's share of the images of validation."""
+        trainer = self.trainer
         whole = range(max(len(images), trainer.world_size) if len(images) else 0)  # no rank may be left out
         share = whole[trainer.global_rank :: trainer.world_size]
         return self._loader(Subset(images, [i % len(images) for i in share]))
@@ -152,9 +156,10 @@ class ImageDataModule(LightningDataModule, abc.ABC):
 
     def _loader(self, images: Dataset, **settings: Any) -> DataLoader:
         settings = {"persistent_workers": self.num_workers > 0, **settings}
+        if "batch_sampler" not in settings:
+            settings["batch_size"] = self.batch_size
         return DataLoader(
             images,
-            batch_size=self.batch_size,
             num_workers=self.num_workers,
             pin_memory=self.num_workers > 0 and torch.accelerator.is_available(),
             **settings,

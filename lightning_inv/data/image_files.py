@@ -63,18 +63,32 @@ def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -
     Raises:
         ValueError: The file cannot be decoded; the message names it.
     """
+    image = open_image(path, channels)
+    if size is not None and image.size != size[::-1]:
+        image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+    return pixels(image)
+
+
+def open_image(path: Path, channels: int) -> Image.Image:
+    """An image file decoded, upright, grey or RGB, 8 bits a channel.
+
+    Raises:
+        ValueError: The file cannot be decoded; the message names it.
+    """
     try:
         with Image.open(path) as file:
             image = ImageOps.exif_transpose(file)
             if image.mode.startswith(("I", "F")):
                 image = _eight_bits(image)
-            image = image.convert("L" if channels == 1 else "RGB")
-            if size is not None and image.size != size[::-1]:
-                image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
+            return image.convert("L" if channels == 1 else "RGB")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {error}.") from None
-    pixels = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1)
-    return pixels[None] if channels == 1 else pixels.permute(2, 0, 1).contiguous()
+
+
+def pixels(image: Image.Image) -> Tensor:
+    """A grey or RGB picture of 8 bits, shape ``(C, H, W)`` in [-1, 1]."""
+    values = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1)
+    return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

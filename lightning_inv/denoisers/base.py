@@ -1,6 +1,7 @@
 """Denoisers: the diffusion prior p(x), seen through E[x | x_t]."""
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -23,13 +24,13 @@ class Denoiser(Recorded, nn.Module, abc.ABC):
 
     Attributes:
         schedule: The noise schedule it was trained for.
-        shape: The shape ``(C, H, W)`` of an image.
+        shape: The shape ``(C, H, W)`` of an image; ``(C, None, None)`` of one of any size.
         num_classes: The number of classes it must be told of, or None.
     """
 
     num_classes: int | None = None
     schedule: Schedule
-    shape: tuple[int, int, int]
+    shape: tuple[int, int | None, int | None]
 
     @abc.abstractmethod
     def forward(self, x_t: Tensor, t: Tensor, label: Tensor | None = None) -> Estimate:
@@ -40,6 +41,11 @@ class Denoiser(Recorded, nn.Module, abc.ABC):
             t: Times in 1, ..., T, shape ``()`` or ``(B,)``.
             label: Classes, shape ``(B,)``, for priors that know classes.
         """
+
+    def fits(self, shape: Sequence[int]) -> bool:
+        """Whether it is a prior of images of this shape ``(C, H, W)``."""
+        pairs = zip(shape, self.shape, strict=False)
+        return len(shape) == len(self.shape) and all(own in (length, None) for length, own in pairs)
 
     def from_x(self, x: Tensor, x_t: Tensor, t: Tensor) -> Estimate:
         """The estimate whose image is ``x``; its noise follows from x_t."""

@@ -1,15 +1,18 @@
 """Training of a prior."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from lightning_inv.denoisers import Denoiser, EpsilonDenoiser
+from lightning_inv.denoisers import Denoiser, NetworkDenoiser
+from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.noise import NoiseStream, generator
 
 
@@ -24,6 +27,9 @@ class PriorTraining(LightningModule):
         lr_scheduler: The learning-rate schedule, without its optimizer, stepped once a training step.
         ema_decay: The decay of the running mean of the weights; step n uses at most
             (1 + n) / (10 + n).
+        ema_half_lives: Several running means instead, each by its half-life in steps; of these the one with
+            the least validation loss is the product.
+        weighting: Weights of the loss by time; None weighs all times alike.
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
         channels_last: Keep images and weights in the channels-last memory format.
@@ -33,12 +39,14 @@ class PriorTraining(LightningModule):
         ValueError: A number is out of its range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
         self,
-        denoiser: EpsilonDenoiser,
+        denoiser: NetworkDenoiser,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=2e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
         ema_decay: float = 0.999,
+        ema_half_lives: Sequence[float] | None = None,
+        weighting: MinSNR | None = None,
         noise_levels: int = 8,
         compile: bool = False,
         channels_last: bool = True,
@@ -49,32 +57,32 @@ class PriorTraining(LightningModule):
             raise ValueError(f"model.ema_decay must be in [0, 1), got {ema_decay}.")
         if not 1 <= noise_levels <= denoiser.schedule.T:
             raise ValueError(f"model.noise_levels must be in [1, {denoiser.schedule.T}], got {noise_levels}.")
+        if ema_half_lives is not None and not (ema_half_lives and min(ema_half_lives) > 0):
+            raise ValueError(f"model.ema_half_lives must be positive steps, got {list(ema_half_lives)}.")
         self.denoiser, self.optimizer, self.lr_scheduler = denoiser, optimizer, lr_scheduler
-        self.noise_levels, self.compile_network, self.seed = noise_levels, compile, seed
+        self.weighting = weighting
+        T = denoiser.schedule.T
+        self.validation_times = [1 + int((level + 0.5) * T / noise_levels) for level in range(noise_levels)]
+        self.compile_network, self.seed = compile, seed
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
-        @torch.no_grad()
-        def average(means: list[Tensor], weights: list[Tensor], n: Tensor | int) -> None:
-            decay = min(ema_decay, (1 + int(n)) / (10 + int(n)))
-            torch._foreach_lerp_(means, weights, 1 - decay)
-
-        self.ema = (
-            AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False).requires_grad_(False).eval()
-        )
+        decays = [ema_decay] if ema_half_lives is None else [0.5 ** (1 / life) for life in ema_half_lives]
+        self.means = nn.ModuleList(running_mean(denoiser, decay) for decay in decays)
+        self.register_buffer("best_mean", torch.tensor(0))  # among the means, by the last validation
 
     @property
     def averaged(self) -> Denoiser:
-        """The denoiser with the running mean of the weights."""
-        return self.ema.module
+        """The denoiser with the running mean of the weights, of several with the best."""
+        return self.means[int(self.best_mean)].module
 
     def configure_model(self) -> None:
         self.to(memory_format=self.memory_format)
         if self.compile_network:
-            self.denoiser.network.compile()
+            self.denoiser.network.compile(dynamic=False)  # anew for each size of images
 
     def train(self, mode: bool = True) -> "PriorTraining":
         super().train(mode)
-        self.ema.eval()
+        self.means.eval()
         return self
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -95,11 +103,10 @@ class PriorTraining(LightningModule):
             raise ValueError(f"{source} has no images to train on.")
         if classes is not None and "label" not in first:
             raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
-        shape = first["image"].shape
-        if tuple(shape) != self.denoiser.shape:
+        self.image_shape = shape = tuple(first["image"].shape)
+        if not self.denoiser.fits(shape):
             raise ValueError(
-                f"the images have shape {tuple(shape)} (C, H, W), "
-                f"but model.denoiser.shape is {self.denoiser.shape}."
+                f"the images have shape {shape} (C, H, W), but model.denoiser.shape is {self.denoiser.shape}."
             )
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -108,7 +115,8 @@ class PriorTraining(LightningModule):
         rng = generator(self.seed, self.global_step, part, self.global_rank, "train")
         t = torch.randint(1, self.denoiser.schedule.T + 1, (len(x),), generator=rng).to(x.device)
         eps = torch.randn(x.shape, generator=rng).to(x)
-        loss = self.denoiser.loss(x, t, eps, self._label(batch)).mean()
+        losses = self.denoiser.loss(x, t, eps, self._label(batch))
+        loss = (losses if self.weighting is None else losses * self.weighting(self.denoiser, t)).mean()
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"the loss is {loss.item()} at step {self.global_step}; training stopped before the weights "
@@ -129,19 +137,33 @@ class PriorTraining(LightningModule):
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         super().optimizer_step(*args, **kwargs)
-        self.ema.update_parameters(self.denoiser)
+        for mean in self.means:
+            mean.update_parameters(self.denoiser)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        x = batch["image"].contiguous(memory_format=self.memory_format)
-        B, T = len(x), self.denoiser.schedule.T
+        x, label = batch["image"].contiguous(memory_format=self.memory_format), self._label(batch)
         rng = NoiseStream.of(self.seed, batch["index"].tolist(), "validation", device=x.device)
-        losses = []
-        for level in range(self.noise_levels):
-            time = 1 + int((level + 0.5) * T / self.noise_levels)
-            t = torch.full((B,), time, device=x.device)
-            losses.append(self.averaged.loss(x, t, rng.normal(x.shape[1:]), self._label(batch)).mean())
-            self.log(f"val_by_time/{time:04d}", losses[-1], batch_size=B, sync_dist=True)
-        self.log("val/loss", torch.stack(losses).mean(), prog_bar=True, batch_size=B, sync_dist=True)
+        log = partial(self.log, batch_size=len(x), sync_dist=True)
+        errors = []
+        for time in self.validation_times:
+            t, eps = torch.full((len(x),), time, device=x.device), rng.normal(x.shape[1:])
+            alpha_t, sigma_t = self.denoiser.schedule(t)
+            estimates = [mean.module(alpha_t * x + sigma_t * eps, t, label) for mean in self.means]
+            errors.append(torch.stack([F.mse_loss(estimate.eps, eps) for estimate in estimates]))
+            log(f"val_by_time/{time:04d}", errors[-1][self.best_mean])
+        losses = torch.stack(errors).mean(0)
+        if len(self.means) == 1:
+            log("val/loss", losses[0], prog_bar=True)
+            return
+        for k, loss in enumerate(losses):
+            log(f"val_by_mean/{k}", loss)
+
+    def on_validation_epoch_end(self) -> None:
+        if len(self.means) > 1:
+            metrics = self.trainer.callback_metrics
+            losses = torch.stack([metrics[f"val_by_mean/{k}"] for k in range(len(self.means))])
+            self.best_mean.copy_(losses.argmin())
+            self.log("val/loss", losses.min(), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.denoiser.parameters())
@@ -152,3 +174,14 @@ class PriorTraining(LightningModule):
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
         return None if self.denoiser.network.num_classes is None else batch["label"]
+
+
+def running_mean(denoiser: Denoiser, decay: float) -> AveragedModel:
+    """A copy of the denoiser whose weights follow it; step n uses at most a decay of (1 + n) / (10 + n)."""
+
+    @torch.no_grad()
+    def average(means: list[Tensor], weights: list[Tensor], n: Tensor | int) -> None:
+        torch._foreach_lerp_(means, weights, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
+
+    mean = AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False)
+    return mean.requires_grad_(False).eval()

@@ -1,0 +1,279 @@
+"""Random crops of pictures, to train a prior that restores images of any size."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Sampler
+
+from lightning_inv.data.base import ImageDataset
+from lightning_inv.data.folder import ImageFolder
+from lightning_inv.data.image_files import open_image, pixels
+from lightning_inv.noise import generator
+
+MEMORY = 2**31
+"""Bytes of pictures that are held in memory; others are decoded again for each crop."""
+
+
+class Crop(NamedTuple):
+    """Which crop of a stream: its number, and its side in pixels."""
+
+    number: int
+    side: int
+
+
+class CropSampler(Sampler[list[Crop]]):
+    """Batches of crops that go on exactly where an interrupted run stopped.
+
+    Batch b of all ranks together is a function of the seed and b; all crops of a batch have one side.
+
+    Args:
+        sides: The sides of crops, each as likely as the others.
+        batch_size: Crops in a batch of one rank.
+        rank: This rank.
+        world_size: The number of ranks.
+        seed: Sides follow from it.
+        batches_taken: Tells how many batches each rank has taken so far; asked when a pass begins.
+        batches: The batches of one pass.
+    """
+
+    def __init__(
+        self,
+        sides: Sequence[int],
+        batch_size: int,
+        rank: int,
+        world_size: int,
+        seed: int,
+        batches_taken: Callable[[], int],
+        batches: int,
+    ) -> None:
+        self.sides, self.batch_size, self.rank, self.world_size = list(sides), batch_size, rank, world_size
+        self.seed, self.batches_taken, self.batches = seed, batches_taken, batches
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __iter__(self) -> Iterator[list[Crop]]:
+        taken = self.batches_taken()
+        for batch in range(taken, taken - taken % self.batches + self.batches):
+            rng = generator(self.seed, batch, "side")
+            side = self.sides[int(torch.randint(len(self.sides), (), generator=rng))]
+            first = (batch * self.world_size + self.rank) * self.batch_size
+            yield [Crop(number, side) for number in range(first, first + self.batch_size)]
+
+
+class Pictures:
+    """Pictures of a folder, scaled so that the shorter side is at most ``shorter``, held while there is room.
+
+    Args:
+        files: The files.
+        channels: Their channels.
+        shorter: The most pixels of the shorter side.
+        memory: The bytes that may be held.
+    """
+
+    def __init__(self, files: Sequence[Path], channels: int, shorter: int, memory: int = MEMORY) -> None:
+        self.files, self.channels, self.shorter, self.room = files, channels, shorter, memory
+        self.held: dict[int, Image.Image] = {}
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> Image.Image:
+        if index in self.held:
+            return self.held[index]
+        picture = open_image(self.files[index], self.channels)
+        scale = self.shorter / min(picture.size)
+        if scale < 1:
+            size = [max(round(scale * side), self.shorter) for side in picture.size]
+            picture = picture.resize(size, Image.Resampling.LANCZOS)
+        needed = picture.width * picture.height * self.channels
+        if needed <= self.room:
+            self.held[index], self.room = picture, self.room - needed
+        return picture
+
+
+class CropDataset(ImageDataset):
+    """Crops by number: picture, scale, place and mirroring follow from the seed and the number.
+
+    Args:
+        pictures: The pictures.
+        names: The name of each.
+        shorter: The least and the most pixels that the shorter side of a picture is scaled to, before a crop
+            is taken; no picture is enlarged, unless it is smaller than the crop.
+        seed: Crops follow from it.
+        flip: Mirror left to right with probability 1/2.
+        turn: Mirror along a diagonal with probability 1/2, and upside down likewise.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        names: Sequence[str],
+        shorter: tuple[int, int],
+        seed: int,
+        flip: bool,
+        turn: bool = False,
+    ) -> None:
+        self.pictures, self.names, self.shorter = pictures, names, shorter
+        self.seed, self.flip, self.turn = seed, flip, turn
+
+    def __getitem__(self, crop: Crop | int) -> dict[str, Any]:
+        number, side = crop if isinstance(crop, Crop) else (crop, self.shorter[0])
+        rng = generator(self.seed, number, "crop")
+        index = int(torch.randint(len(self.pictures), (), generator=rng))
+        scale, left, top, mirror, upside, diagonal = torch.rand(6, generator=rng).tolist()
+        picture = self.pictures[index]
+        box = crop_box(picture.size, self.shorter, side, scale, left, top)
+        cut = picture.resize((side, side), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
+        image = pixels(cut)
+        if self.flip and mirror < 0.5:
+            image = image.flip(-1)
+        if self.turn and upside < 0.5:
+            image = image.flip(-2)
+        if self.turn and diagonal < 0.5:
+            image = image.mT.contiguous()
+        return {"image": image, "name": self.names[index], "index": number}
+
+    def fingerprint(self) -> Any:
+        return [list(self.names), list(self.shorter), self.seed, self.flip, self.turn]
+
+
+def crop_box(
+    size: tuple[int, int], shorter: tuple[int, int], side: int, scale: float, left: float, top: float
+) -> tuple[float, float, float, float]:
+    """The box of a picture that becomes a crop: left, upper, right, lower.
+
+    Args:
+        size: Width and height of the picture.
+        shorter: The least and the most pixels that its shorter side is scaled to.
+        side: The pixels of the crop.
+        scale: In [0, 1); the logarithm of the scaled side is uniform in it.
+        left: In [0, 1); where the box begins.
+        top: In [0, 1); where the box begins.
+    """
+    W, H = size
+    low, high = max(min(shorter), side), max(min(max(shorter), W, H), side)
+    low = min(low, high)
+    wanted = math.exp(math.log(low) + scale * (math.log(high) - math.log(low)))
+    extent = min(side * min(W, H) / wanted, W, H)
+    x, y = left * (W - extent), top * (H - extent)
+    return x, y, x + extent, y + extent
+
+
+class ImageCrops(ImageFolder):
+    """Random crops of the pictures of a folder, at random scales, to train a prior of any size.
+
+    A crop shows a picture whose shorter side was scaled to a random number of pixels, so that crops look like
+    pieces of photographs of many sizes. Which crops are drawn is a function of the seed and their numbers.
+    Validation looks at ``val_crops`` crops of the pictures that are held out, always the same ones.
+
+    Args:
+        root: The folder.
+        size: The side, in pixels, of crops for validation, and of what ``infer.py`` reads.
+        sides: The sides of training crops, each as likely as the others; ``size`` alone if None.
+        shorter: The least and the most pixels that the shorter side of a picture is scaled to.
+        val_crops: Crops for validation.
+        pass_batches: The batches of what Lightning calls an epoch.
+        turn: Mirror training crops along a diagonal and upside down, too.
+        channels: 1 for grey, 3 for RGB.
+        val_fraction: The share of pictures, about, that is held out for validation; at least one is, unless
+            it is 0.
+        verify: Decode every picture once before any work.
+        skip_broken: Leave out pictures that cannot be decoded, instead of stopping at the first.
+        batch_size: Crops in a batch, on each device.
+        num_workers: Processes that cut crops.
+        split: The split that ``infer.py`` reads.
+        limit: Read only the first so many pictures of ``split``; all of them if None.
+        flip: Mirror training crops left to right with probability 1/2.
+        seed: Crops follow from it.
+
+    Raises:
+        ValueError: A number is out of its range.
+    """
+
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
+        self,
+        root: str,
+        size: int = 64,
+        sides: Sequence[int] | None = None,
+        shorter: tuple[int, int] = (128, 1024),
+        val_crops: int = 64,
+        pass_batches: int = 1000,
+        turn: bool = False,
+        channels: int = 3,
+        val_fraction: float = 0.05,
+        verify: bool = True,
+        skip_broken: bool = False,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        split: str = "all",
+        limit: int | None = None,
+        flip: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            root, size, channels, val_fraction, verify, skip_broken, batch_size, num_workers, split, limit
+        )
+        self.sides, self.shorter, self.seed = list(sides or [size]), tuple(shorter), seed
+        self.val_crops, self.pass_batches = val_crops, pass_batches
+        self.flip_crops, self.turn = flip, turn
+        if min(self.sides) < 1:
+            raise ValueError(f"data.sides must be positive, got {self.sides}.")
+        if not 1 <= self.shorter[0] <= self.shorter[1]:
+            raise ValueError(f"data.shorter must be two growing numbers of pixels, got {list(self.shorter)}.")
+        if min(val_crops, pass_batches) < 1:
+            raise ValueError(
+                "data.val_crops and data.pass_batches must be at least 1, "
+                f"got {val_crops} and {pass_batches}."
+            )
+
+    @cached_property
+    def train_crops(self) -> CropDataset:
+        """The training crops, of any number."""
+        return self._crops("train", self.seed, self.flip_crops, self.turn)
+
+    @cached_property
+    def held_out_crops(self) -> ImageDataset:
+        """The crops of validation."""
+        return _Numbered(self._crops("val", 0, flip=False), self.val_crops, self.size[0])
+
+    def _crops(self, split: str, seed: int, flip: bool, turn: bool = False) -> CropDataset:
+        whole = self.dataset(split)
+        pictures = Pictures(whole.files, self.channels, self.shorter[1])
+        return CropDataset(pictures, whole.names, self.shorter, seed, flip, turn)
+
+    def train_dataloader(self) -> DataLoader:
+        trainer = self.trainer
+        parts = trainer.accumulate_grad_batches
+        sampler = CropSampler(
+            self.sides,
+            self.batch_size,
+            trainer.global_rank,
+            trainer.world_size,
+            self.seed,
+            lambda: trainer.global_step * parts,
+            -(-self.pass_batches // parts) * parts,
+        )
+        return self._loader(self.train_crops, batch_sampler=sampler)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._share(self.held_out_crops)
+
+
+class _Numbered(ImageDataset):
+    """The first crops of a stream, all of one side."""
+
+    def __init__(self, crops: CropDataset, count: int, side: int) -> None:
+        self.crops, self.side = crops, side
+        self.names = [f"crop{i:04d}" for i in range(count if len(crops.pictures) else 0)]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.crops[Crop(index, self.side)]
+
+    def fingerprint(self) -> Any:
+        return [self.crops.fingerprint(), len(self), self.side]
