@@ -15,6 +15,7 @@ from helpers import refusal
 from PIL import Image
 from restorations import ROOT, comparable, pixels, rows
 
+from lightning_inv.callbacks.pictures import BAR, GAP, TILE
 from lightning_inv.cli import infer
 
 
@@ -32,6 +33,8 @@ def test_every_problem_has_its_results_and_the_comparison_its_files(compared: Pa
         assert solvers == ({"plug_and_play"} if problem == "bright" else set(SOLVERS))
         assert len(list((compared / problem / "records").glob("*.json"))) == 4
         assert len(list((compared / problem / "grids").glob("*.png"))) == 4
+    with Image.open(compared / "comparison.png") as sheet:
+        assert sheet.size == (5 * (TILE + GAP) + GAP, 6 * (TILE + BAR + GAP) + BAR + GAP)
     for plot in ("psnr_nfe.png", "psnr_seconds.png"):
         with Image.open(compared / plot) as image:
             assert image.size == (1440, 480)  # three panels

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 
 from lightning_inv.callbacks.differences import differences
 from lightning_inv.callbacks.manifest import Manifest, write_json
+from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pages import as_tables, long_form, page
 from lightning_inv.callbacks.pictures import write_picture
 from lightning_inv.callbacks.plots import against
@@ -20,18 +21,32 @@ PLOTS = {"evaluations": "nfe", "seconds": "seconds"}
 
 
 class Comparison(Callback):
-    """Writes ``comparison.csv``, ``comparison.md`` and plots of PSNR against effort, of several problems.
+    """Writes ``comparison.csv``, ``comparison.md``, ``comparison.png`` and plots, of several problems.
+
+    The picture shows the first images of each problem as every solver restored them; the plots show PSNR
+    against effort.
 
     Args:
         folder: The folder of results.
         reference: The solver that the others are compared with; None for the best of each problem.
         perceptual: Measure LPIPS, FID and KID, too; their weights are downloaded.
+        images: Images of each problem that the picture shows.
+
+    Raises:
+        ValueError: ``images`` is not positive.
     """
 
     def __init__(
-        self, folder: str = "results/demo", reference: str | None = None, perceptual: bool = False
+        self,
+        folder: str = "results/demo",
+        reference: str | None = None,
+        perceptual: bool = False,
+        images: int = 2,
     ) -> None:
+        if images < 1:
+            raise ValueError(f"compare.images must be at least 1, got {images}.")
         self.folder, self.reference, self.perceptual = Path(folder), reference, perceptual
+        self.images = images
         self.device = torch.device("cpu")
 
     def setup(self, trainer: Trainer, pl_module: Restoration, stage: str) -> None:
@@ -61,6 +76,8 @@ class Comparison(Callback):
                 add_perceptual(measures, self.folder / name, summary, [record["name"] for record in records])
         for measure in ("evaluations", "seconds"):
             write_picture(self.folder / f"psnr_{PLOTS[measure]}.png", against(measure, summaries))
+        shown = {name: Manifest(self.folder / name).read(indices[: self.images]) for name in summaries}
+        write_picture(self.folder / "comparison.png", overview(self.folder, shown))
         write_json(self.folder / "summary.json", {"problems": summaries})
         with atomic_write(self.folder / "comparison.csv") as file:
             file.write(long_form(summaries).encode())

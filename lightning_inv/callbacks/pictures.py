@@ -38,7 +38,13 @@ Cell = tuple[Tensor | None, str]
 """An image in [-1, 1], shape ``(C, H, W)``, or None for a gap, and its caption."""
 
 
-def comparison(columns: list[str], rows: list[list[Cell]], fixed: int = 0, widest: int = 10) -> Image.Image:
+def comparison(
+    columns: list[str],
+    rows: list[list[Cell]],
+    fixed: int = 0,
+    widest: int = 10,
+    tile: tuple[int, int] = (TILE, TILE),
+) -> Image.Image:
     """A grid of pictures with a heading for each column and a caption for each picture.
 
     Args:
@@ -46,49 +52,50 @@ def comparison(columns: list[str], rows: list[list[Cell]], fixed: int = 0, wides
         rows: The cells of each row.
         fixed: How many of the first columns, such as the truth, begin each band.
         widest: Columns side by side, at most; where there are more, bands of them lie below one another.
+        tile: The width and height in pixels that a picture is made to fit.
     """
     free = max(1, widest - fixed)
     starts = range(fixed, max(len(columns), fixed + 1), free)
     bands = [[*range(fixed), *range(start, min(start + free, len(columns)))] for start in starts]
-    width, height = max(map(len, bands)) * (TILE + GAP) + GAP, len(rows) * (TILE + BAR + GAP) + BAR + GAP
-    sheet = Image.new("RGB", (width, height * len(bands)), "white")
-    for i, band in enumerate(bands):
-        part = _band([columns[c] for c in band], [[row[c] for c in band] for row in rows])
-        sheet.paste(part, (0, i * height))
+    parts = [
+        _band([columns[c] for c in band], [[row[c] for c in band] for row in rows], tile) for band in bands
+    ]
+    sheet = Image.new("RGB", (parts[0].width, parts[0].height * len(parts)), "white")
+    for i, part in enumerate(parts):
+        sheet.paste(part, (0, i * part.height))
     return sheet
 
 
-def _band(columns: list[str], rows: list[list[Cell]]) -> Image.Image:
+def _band(columns: list[str], rows: list[list[Cell]], tile: tuple[int, int]) -> Image.Image:
     """All columns side by side."""
-    font = ImageFont.load_default(13)
-    width, height = len(columns) * (TILE + GAP) + GAP, len(rows) * (TILE + BAR + GAP) + BAR + GAP
-    sheet = Image.new("RGB", (width, height), "white")
+    font, (width, height) = ImageFont.load_default(13), tile
+    across, down = width + GAP, height + BAR + GAP
+    sheet = Image.new("RGB", (len(columns) * across + GAP, len(rows) * down + BAR + GAP), "white")
     draw = ImageDraw.Draw(sheet)
     for c, heading in enumerate(columns):
-        left = GAP + c * (TILE + GAP)
-        draw.text((left + TILE / 2, BAR / 2), _short(heading, font), "black", font, anchor="mm")
+        left = GAP + c * across
+        draw.text((left + width / 2, BAR / 2), _short(heading, font, width), "black", font, anchor="mm")
         for r, row in enumerate(rows):
             image, caption = row[c]
-            top = BAR + r * (TILE + BAR + GAP)
+            top = BAR + r * down
             if image is not None:
-                small = picture(image)
-                sheet.paste(
-                    small.resize(_fit(small.size), Image.Resampling.NEAREST).convert("RGB"), (left, top)
-                )
-            draw.text((left + TILE / 2, top + TILE + BAR / 2), caption, "black", font, anchor="mm")
+                sheet.paste(_fitted(picture(image), tile), (left, top))
+            draw.text((left + width / 2, top + height + BAR / 2), caption, "black", font, anchor="mm")
     return sheet
 
 
-def _short(heading: str, font: ImageFont.FreeTypeFont) -> str:
+def _short(heading: str, font: ImageFont.FreeTypeFont, width: int = TILE) -> str:
     """The heading, without its middle where it is wider than a tile."""
     told, keep = heading, len(heading)
-    while font.getlength(told) > TILE and keep > 2:
+    while font.getlength(told) > width and keep > 2:
         keep -= 1
         told = f"{heading[: keep // 2]}..{heading[-(keep // 2) :]}"
     return told
 
 
-def _fit(size: tuple[int, int]) -> tuple[int, int]:
-    """The size at which a picture fills a tile without distortion."""
-    scale = TILE / max(size)
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+def _fitted(image: Image.Image, tile: tuple[int, int]) -> Image.Image:
+    """The picture as large as a tile has room for, undistorted; its pixels show where it is enlarged."""
+    scale = min(room / side for room, side in zip(tile, image.size, strict=True))
+    size = [max(1, round(scale * side)) for side in image.size]
+    way = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+    return image.convert("RGB").resize(size, way)
