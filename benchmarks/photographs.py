@@ -4,8 +4,8 @@
     for package in *.deb; do dpkg-deb -x $package unpacked; done
     python benchmarks/photographs.py --root unpacked --folder photographs
 
-Where the packages are installed the root is ``/``. ``photographs.tsv`` has name, package, file, author and licence
-of each; what is drawn rather than photographed in those packages is left out.
+Where the packages are installed the root is ``/``. ``photographs.tsv`` has name, package, file, author and
+licence of each; what is drawn rather than photographed in those packages is left out.
 """
 
 import argparse
