@@ -5,10 +5,12 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from lightning_inv.callbacks.manifest import write_json
+from lightning_inv.callbacks.report import statistics
 
 
 def write_part(page: Path, name: str, text: str) -> None:
@@ -49,6 +51,20 @@ def note_environment(folder: Path, accelerator: str) -> None:
 def noted_environments(folder: Path) -> str:
     """What has computed the results of a folder."""
     return "; ".join(json.loads((folder / "environments.json").read_text()))
+
+
+def listed(facts: dict[str, Any]) -> str:
+    """Facts such as the provenance of a prior, in one line."""
+    return ", ".join(f"{key} {x:.4g}" if type(x) is float else f"{key} {x}" for key, x in facts.items())
+
+
+def cell(values: list[Any], form: str) -> str:
+    """The mean and, unless all values are the same, its standard error."""
+    found = statistics(values)
+    if found is None:
+        return "-"
+    error = f" ± {found['standard_error']:{form.lstrip('+')}}" if found["standard_error"] else ""
+    return f"{found['mean']:{form}}{error}"
 
 
 def table(heads: list[str], rows: dict[str, list[str]]) -> str:

@@ -20,10 +20,9 @@ import numpy as np
 import yaml
 from classical import METHODS, measure, name_of, restore, score, tune
 from jsonargparse import ArgumentParser
-from pages import note_environment, noted_environments, table, write_part
+from pages import cell, listed, note_environment, noted_environments, table, write_part
 
 from lightning_inv.callbacks.manifest import Manifest, digest, write_json
-from lightning_inv.callbacks.report import statistics
 from lightning_inv.cli import CONFIGS, infer
 from lightning_inv.configuration import read_config
 from lightning_inv.constraints import Measurement
@@ -133,7 +132,7 @@ def about_run(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     return {key: held[key] for key in ("operator", "files", "seed")} | {
         "sigma": sigma,
         "half": sigma / 2,
-        "prior": ", ".join(f"{k} {x:.4g}" if type(x) is float else f"{k} {x}" for k, x in facts.items()),
+        "prior": listed(facts),
         "data": f"{data['class_path'].split('.')[-1]}, split {data['init_args']['split']}",
         "batch_size": data["init_args"]["batch_size"],
     }
@@ -212,15 +211,6 @@ def section(task: str, rows: dict[str, Scores]) -> str:
     cells = {x: [cell(scores[key], form) for key, (_, form) in COLUMNS.items()] for x, scores in rows.items()}
     heads = ["method", *(head for head, _ in COLUMNS.values())]
     return f"## {task.replace('_', ' ').capitalize()}\n\n" + table(heads, cells)
-
-
-def cell(values: list[Any], form: str) -> str:
-    """The mean and, unless all values are the same, its standard error."""
-    found = statistics(values)
-    if found is None:
-        return "-"
-    error = f" ± {found['standard_error']:{form.lstrip('+')}}" if found["standard_error"] else ""
-    return f"{found['mean']:{form}}{error}"
 
 
 if __name__ == "__main__":
