@@ -6,11 +6,17 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from jsonargparse import ArgumentParser
+from skimage.restoration import denoise_tv_chambolle
 
-from lightning_inv.denoisers import GaussianDenoiser, VelocityDenoiser
+from lightning_inv.constraints import Measurement
+from lightning_inv.denoisers import GaussianDenoiser, SizedDenoiser, VelocityDenoiser
 from lightning_inv.metrics import psnr
 from lightning_inv.networks import ConvUNet
+from lightning_inv.noise import NoiseStream
+from lightning_inv.operators import Identity, Images
 from lightning_inv.priors import save_prior
+from lightning_inv.solvers import Problem
 
 ROOT = Path(__file__).parents[1]
 
@@ -105,3 +111,102 @@ def test_one_call_is_made_at_the_time_of_the_noise() -> None:
     denoiser = GaussianDenoiser(torch.zeros(3, 4, 4), torch.eye(48))
     y = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(one_call(denoiser, y, 0.5), y / 1.25, rtol=0.01, atol=0.01)
+
+
+def problem_of(name: str, size: int = 16, limit: int = 2) -> tuple[Problem, torch.Tensor]:
+    """Held-out photographs measured as the scripts do, and the photographs."""
+    from held_out import photographs
+    from photograph_problems import MEASUREMENTS
+
+    parser = ArgumentParser()
+    parser.add_argument("--measurement", type=Measurement)
+    measurement = parser.instantiate(parser.parse_object({"measurement": MEASUREMENTS[name]})).measurement
+    names, x = photographs(size, limit=limit)
+    rng = NoiseStream.of(0, range(limit), "test")
+    ready = measurement.prepare(Images(tuple(x.shape[1:]), names, rng))
+    prior = SizedDenoiser(untrained(), x.shape[1:])
+    return Problem(ready.observe(x, rng), ready, prior, rng), x
+
+
+def test_total_variation_is_that_of_scikit_image() -> None:
+    from classical_solvers import TotalVariation
+    from held_out import photographs
+
+    x = photographs(24, limit=1)[1][:, :1]
+    y = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    measurement = Measurement(Identity(), 0.2).prepare(Images.unnamed((1, 24, 24)))
+    prior = GaussianDenoiser(torch.zeros(1, 24, 24), torch.eye(24**2))
+    found = TotalVariation(500, weight=0.2)(Problem(y, measurement, prior, NoiseStream.of(0, [0], "test")))
+    expected = denoise_tv_chambolle(y[0, 0].numpy(), 0.2, eps=1e-8, max_num_iter=5000)
+    torch.testing.assert_close(found[0, 0], torch.from_numpy(expected), rtol=0, atol=5e-3)
+
+
+def test_differences_have_their_adjoint() -> None:
+    from classical_solvers import differences, differences_adjoint
+
+    rng = torch.Generator().manual_seed(0)
+    x, p = torch.randn(2, 3, 5, 4, generator=rng), torch.randn(2, 2, 3, 5, 4, generator=rng)
+    torch.testing.assert_close((differences(x) * p).sum(), (x * differences_adjoint(p)).sum())
+
+
+def test_total_variation_beats_the_pseudo_inverse() -> None:
+    from classical_solvers import TotalVariation
+    from photograph_problems import MEASUREMENTS
+
+    for name in MEASUREMENTS:
+        problem, x = problem_of(name, size=32)
+        guess = problem.measurement.operator.pinv(problem.y)
+        assert (psnr(TotalVariation(50)(problem), x) > psnr(guess, x)).all(), name
+
+
+def test_no_weight_of_total_variation_may_be_zero() -> None:
+    from classical_solvers import TotalVariation
+
+    with pytest.raises(ValueError, match=r"TotalVariation\.weight must be positive, got 0"):
+        TotalVariation(weight=0)
+
+
+@pytest.mark.usefixtures("no_bm3d")
+def test_bm3d_is_given_noise_that_falls_to_that_of_y(monkeypatch: pytest.MonkeyPatch) -> None:
+    import classical_solvers
+
+    levels = []
+    monkeypatch.setattr(classical_solvers, "bm3d", lambda x, sigma: levels.append(sigma) or x)
+    problem, x = problem_of("deblurring")
+    assert (
+        classical_solvers.BM3DPlugAndPlay(3, start=classical_solvers.TotalVariation(2))(problem).shape
+        == x.shape
+    )
+    assert levels == pytest.approx([0.2, 0.1, 0.05])
+
+
+def test_bicubic_enlarges_what_an_operator_made_smaller() -> None:
+    from classical_solvers import Bicubic
+
+    problem, x = problem_of("super_resolution", size=32)
+    enlarged = Bicubic()(problem)
+    assert (psnr(enlarged, x) > psnr(problem.measurement.operator.pinv(problem.y), x)).all()
+    with pytest.raises(TypeError, match="needs an operator that makes images smaller, got Inpainting"):
+        Bicubic()(problem_of("inpainting")[0])
+
+
+@pytest.mark.usefixtures("no_bm3d")
+def test_restored_photographs_are_told_of_every_method(
+    tmp_path: Path, prior: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import photographs_restored as script
+    from photograph_problems import SOLVERS
+
+    monkeypatch.setattr(script, "WEIGHTS", {"total_variation": script.WEIGHTS["total_variation"][:2]})
+    page, folder = tmp_path / "page.md", tmp_path / "results"
+    words = ["--prior", prior, "--limit", "1", "--size", "16", "--steps", "2", "2"]
+    words += ["--problems", "super_resolution", "--folder", str(folder), "--page", str(page)]
+    script.main([*words, "--accelerator", "cpu"])
+    text = page.read_text()
+    for name in ("bicubic", "bm3d", "pseudo_inverse", "total_variation", *SOLVERS):
+        assert text.count(f"\n| {name} | ") == 2, name  # the overview and the table
+        assert text.count(f"| super_resolution | {name} | ") == 1, name  # the settings
+    assert page.with_name("photographs.png").stat().st_size > 1000
+    page.unlink()
+    script.main([*words, "--page_only"])
+    assert page.read_text() == text

@@ -1,0 +1,106 @@
+"""The problems of photographs, the settings to choose from for each solver, and runs of infer.py."""
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from candidates import SPACINGS, Entry, grid, with_settings
+from pages import note_environment
+
+from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.cli import infer
+
+SIGMA = 0.05  # in units of images in [-1, 1]; 0.025 in those of [0, 1]
+MEASUREMENTS: dict[str, dict[str, Any]] = {
+    "inpainting": {"operator": {"class_path": "Inpainting"}, "sigma": SIGMA},  # half of the pixels, at random
+    "super_resolution": {
+        "operator": {"class_path": "BlockAverage", "init_args": {"factor": 4}},
+        "sigma": SIGMA,
+    },
+    "deblurring": {
+        "operator": {
+            "class_path": "SeparableBlur",
+            "init_args": {"kernel": {"class_path": "GaussianKernel", "init_args": {"width": 9, "std": 2.0}}},
+        },
+        "sigma": SIGMA,
+    },
+}
+"""How each problem measures, as configurations have it."""
+
+PLAN = {"class_path": "Grid", "init_args": {"spacing": "quadratic", "high": 0.5, "low": 0.02}}
+SAMPLERS: dict[str, list[Entry]] = {
+    "ddrm": grid("DDRM", spacing=SPACINGS, eta=[0.85, 1.0]),
+    "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS, eta=[0.85, 1.0]),
+    "diffpir": grid("DiffPIR", zeta=[0.3, 1.0], weight=[0.3, 1.0, 3.0]),
+    "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
+    "mmps": grid("MMPS", spacing=SPACINGS, eta=[0.0, 1.0]),
+    "dps": grid("DPS", spacing=SPACINGS, zeta=[1.0, 3.0, 10.0]),
+}
+DESCENTS: dict[str, list[Entry]] = {
+    "reddiff": grid("REDDiff", lr=[0.05, 0.1], weight=[0.03, 0.1, 0.3], start_from=["wiener"], plan=[PLAN]),
+    "plug_and_play": grid(
+        "PlugAndPlay",
+        lr=[0.02, 0.05],
+        weight=[10.0, 50.0, 200.0],
+        anneal=[False],
+        start_from=["wiener"],
+        plan=[PLAN],
+    ),
+}
+SOLVERS = (*SAMPLERS, *DESCENTS)
+"""The solvers that are compared, by name."""
+STEPS = (20, 50)
+"""The steps of samplers and of descents."""
+
+
+def candidates(steps: Iterable[int] = STEPS) -> dict[str, list[Entry]]:
+    """The settings to choose from, for each solver; alike for all problems.
+
+    Args:
+        steps: The steps of samplers and of descents.
+    """
+    pairs = zip((SAMPLERS, DESCENTS), steps, strict=True)
+    return {
+        name: [with_settings(entry, steps=count) for entry in entries]
+        for kind, count in pairs
+        for name, entries in kind.items()
+    }
+
+
+def numbered(solvers: Mapping[str, list[Entry]]) -> dict[str, Entry]:
+    """All candidates as solvers of one run, the k-th by the name ``solver_k``; ``best`` of them chooses."""
+    return {f"{name}_{k}": entry for name, found in solvers.items() for k, entry in enumerate(found)}
+
+
+def run(
+    folder: Path,
+    solvers: Mapping[str, dict[str, Entry]],
+    data: Entry,
+    images: int,
+    options: argparse.Namespace,
+    more: list[str],
+) -> None:
+    """Lets infer.py do one job, from where it was interrupted.
+
+    Args:
+        folder: Where results go.
+        solvers: The solvers of each problem.
+        data: The data, with their ``size``.
+        images: How many images they are.
+        options: The ``prior`` and the ``accelerator`` of the command line.
+        more: More words for infer.py.
+    """
+    tasks = {name: {"measurement": MEASUREMENTS[name], "solvers": solvers[name]} for name in solvers}
+    prior = {"path": options.prior, "size": data["init_args"]["size"]}
+    model = {"measurement": None, "solvers": {}, "problems": tasks}
+    model["prior"] = {"class_path": "held_out.sized_prior", "init_args": prior}
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "begun.yaml"
+    config.write_text(yaml.safe_dump({"model": model, "data": data}, sort_keys=False))
+    if any(len(Manifest(folder / name).read(range(images))) < images for name in solvers):
+        note_environment(folder, options.accelerator)
+    words = ["--config", str(config), "--folder", str(folder), "--trainer.accelerator", options.accelerator]
+    infer([*words, *more])
+    config.replace(folder / "compare.yaml")
