@@ -24,6 +24,14 @@ def ramp(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.arange(height * width, dtype=np.uint8).reshape(height, width))
 
 
+def noise_pictures(folder: Path, count: int = 3) -> str:
+    """A folder of small colour pictures of noise."""
+    for i in range(count):
+        noise = np.random.default_rng(i).integers(0, 256, (40, 48, 3), np.uint8)
+        write(folder / f"{i}.png", Image.fromarray(noise))
+    return str(folder)
+
+
 def write(path: Path, picture: Image.Image | None = None, **settings: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     (picture or flat("L")).save(path, **settings)
