@@ -1,5 +1,6 @@
 """Scripts that measure a prior of photographs, in miniature."""
 
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from jsonargparse import ArgumentParser
+from pictures import noise_pictures
 from skimage.restoration import denoise_tv_chambolle
 
+from lightning_inv.configuration import read_config
 from lightning_inv.constraints import Measurement
+from lightning_inv.data import ImageFolder
 from lightning_inv.denoisers import GaussianDenoiser, SizedDenoiser, VelocityDenoiser
 from lightning_inv.metrics import psnr
 from lightning_inv.networks import ConvUNet
@@ -210,3 +214,32 @@ def test_restored_photographs_are_told_of_every_method(
     page.unlink()
     script.main([*words, "--page_only"])
     assert page.read_text() == text
+
+
+def test_presets_are_written_for_each_problem(tmp_path: Path, prior: str) -> None:
+    from photograph_presets import main
+    from photograph_problems import candidates
+
+    folder, root = tmp_path / "presets", noise_pictures(tmp_path / "pictures")
+    words = ["--prior", prior, "--root", root, "--folder", str(folder), "--accelerator", "cpu"]
+    words += ["--count", "2", "--size", "16", "--steps", "2", "2", "--problems", "inpainting"]
+    main([*words, "--solvers", "ddrm", "diffpir"])
+    chosen = read_config(folder / "inpainting.yaml")["model"]["solvers"]
+    assert list(chosen) == ["ddrm", "diffpir"]
+    for name, known in candidates((2, 2)).items():
+        if name in chosen:
+            summary = json.loads((folder / "jobs" / name / "summary.json").read_text())
+            told = summary["problems"]["inpainting"]["solvers"]
+            reached = [told[f"{name}_{k}"]["psnr"]["mean"] for k in range(len(known))]
+            assert chosen[name] == known[reached.index(max(reached))]
+
+
+def test_pieces_are_the_middles_of_training_noise_pictures(tmp_path: Path) -> None:
+    from middle_crops import MiddleCrops
+
+    data = MiddleCrops(noise_pictures(tmp_path, count=4), size=8, count=2)
+    whole = ImageFolder(str(tmp_path), 16).dataset("train")
+    found = data.dataset("train")
+    assert len(found) == 2
+    assert list(found.names) == list(whole.names[:2])
+    torch.testing.assert_close(found[0]["image"], whole[0]["image"][:, 4:12, 4:12])
