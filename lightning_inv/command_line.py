@@ -156,6 +156,7 @@ def quiet() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(
         lambda record: "💡" not in record.getMessage()
     )
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is told once
     for message in (
         r".*module\(s\) in eval mode at the start of training",
         r".*does not have many workers",

@@ -128,7 +128,8 @@ def test_a_folder_without_images_is_named(tmp_path: Path, kind: Callable[[str], 
     [
         ({"size": 0}, "size must be positive, got 0"),
         ({"size": (8, -1)}, "size must be positive"),
-        ({"channels": 2}, "channels must be 1 .* or 3 .*, got 2"),
+        ({"channels": 0}, "channels must be at least 1 .*, got 0"),
+        ({"value_range": (1, 0)}, r"value_range must be two growing numbers, got \[1, 0\]"),
         ({"val_fraction": 1.0}, r"val_fraction must be in \[0, 1\), got 1.0"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"limit": 0}, "limit must be at least 1, got 0"),
@@ -190,7 +191,22 @@ def test_a_broken_measurement_is_named(tmp_path: Path, damage: Callable[[Path], 
         MeasurementFolder(str(tmp_path), channels=1).dataset("all")
 
 
-@pytest.mark.parametrize("channels", [{"channels": 2}, {"truth_channels": 2}])
-def test_measurements_are_grey_or_rgb(channels: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"channels must be 1 .* or 3 .*, got 2"):
+@pytest.mark.parametrize("channels", [{"channels": 0}, {"truth_channels": -1}])
+def test_measurements_have_channels(channels: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"channels must be at least 1 .*, got"):
         MeasurementFolder("anywhere", **channels)
+
+
+def test_measurements_and_their_truth_have_one_range(tmp_path: Path) -> None:
+    for folder in "xy":
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "a.npy", np.array([[10.0, 30.0]]))
+    data = MeasurementFolder(str(tmp_path / "y"), str(tmp_path / "x"), 1, value_range=(10, 30))
+    item = data.dataset("all")[0]
+    assert item["measurement"].tolist() == item["image"].tolist() == [[[-1, 1]]]
+
+
+def test_the_fingerprint_tells_that_the_range_changed(tmp_path: Path) -> None:
+    write(tmp_path / "a.png")
+    of = [ImageFolder(str(tmp_path), 4, 1, value_range=top).dataset("all") for top in (None, (0, 300))]
+    assert of[0].fingerprint() != of[1].fingerprint()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pictures import BROKEN, MODES, flat, ramp, write
+from pictures import BROKEN, MODES, flat, ramp, truncated, write
 from PIL import ExifTags, Image
 
 from lightning_inv.data.image_files import image_size, read_image
@@ -25,11 +25,10 @@ def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
     torch.testing.assert_close(x, torch.full((3, 4, 6), -0.6), atol=0.01, rtol=0)
 
 
-def test_a_16_bit_image_keeps_its_order_of_brightness(tmp_path: Path) -> None:
+def test_a_16_bit_image_keeps_every_level(tmp_path: Path) -> None:
     values = np.array([[0, 255, 256, 257 * 128, 65535]], dtype=np.uint16)
     x = read_image(write(tmp_path / "a.png", Image.fromarray(values)), 1)
-    expected = torch.tensor([0, 1, 1, 128, 255]) / 127.5 - 1
-    torch.testing.assert_close(x[0, 0], expected)
+    np.testing.assert_array_equal(((x[0].double() + 1) * 32767.5).round(), values)
 
 
 @pytest.mark.parametrize("picture", ["F", "I"])
@@ -39,11 +38,14 @@ def test_pixels_of_no_known_range_are_refused(tmp_path: Path, picture: str) -> N
         read_image(path, 1)
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_upright(tmp_path: Path, orientation: int) -> None:
+def test_a_picture_is_turned_upright(tmp_path: Path, orientation: int, kind: type, name: str) -> None:
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
-    path = write(tmp_path / "a.png", ramp(3, 5), exif=exif)
+    levels = np.asarray(ramp(3, 5)).astype(kind) * kind(1 if kind is np.uint8 else 257)
+    path = write(tmp_path / name, Image.fromarray(levels), exif=exif)
     stored = np.arange(15).reshape(3, 5)
     upright = {
         1: stored,
@@ -79,7 +81,18 @@ def test_colours_become_luma_in_grey(tmp_path: Path) -> None:
     torch.testing.assert_close(x, torch.full((1, 2, 2), 2 * 0.587 - 1), atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "npy"])
 @pytest.mark.parametrize("damage", BROKEN)
-def test_an_image_that_cannot_be_decoded_is_named(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
-    with pytest.raises(ValueError, match=r"broken\.png cannot be read as an image"):
-        read_image(damage(tmp_path / "broken.png"), 1)
+def test_an_image_that_cannot_be_decoded_is_named(
+    tmp_path: Path, damage: Callable[[Path], Path], suffix: str
+) -> None:
+    if suffix == "npy" and damage is truncated:
+        damage = short_array
+    with pytest.raises(ValueError, match=rf"broken\.{suffix} cannot be read as an image"):
+        read_image(damage(tmp_path / f"broken.{suffix}"), 1)
+
+
+def short_array(path: Path) -> Path:
+    np.save(path, np.zeros((16, 16)))
+    path.write_bytes(path.read_bytes()[:-60])
+    return path

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from PIL import Image
 from torch.utils.data import DataLoader, Sampler
 
 from lightning_inv.data.base import ImageDataset
 from lightning_inv.data.folder import ImageFolder
-from lightning_inv.data.image_files import open_image, pixels
+from lightning_inv.data.image_files import open_image
+from lightning_inv.data.picture import Picture
 from lightning_inv.noise import generator
 
 MEMORY = 2**31
@@ -73,27 +73,35 @@ class Pictures:
         files: The files.
         channels: Their channels.
         shorter: The most pixels of the shorter side.
+        value_range: The numbers that are black and white, as in ``read_image``.
         memory: The bytes that may be held.
     """
 
-    def __init__(self, files: Sequence[Path], channels: int, shorter: int, memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        channels: int,
+        shorter: int,
+        value_range: tuple[float, float] | None = None,
+        memory: int = MEMORY,
+    ) -> None:
         self.files, self.channels, self.shorter, self.room = files, channels, shorter, memory
-        self.held: dict[int, Image.Image] = {}
+        self.value_range = value_range
+        self.held: dict[int, Picture] = {}
 
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int) -> Image.Image:
+    def __getitem__(self, index: int) -> Picture:
         if index in self.held:
             return self.held[index]
-        picture = open_image(self.files[index], self.channels)
+        picture = open_image(self.files[index], self.channels, self.value_range)
         scale = self.shorter / min(picture.size)
         if scale < 1:
             size = [max(round(scale * side), self.shorter) for side in picture.size]
-            picture = picture.resize(size, Image.Resampling.LANCZOS)
-        needed = picture.width * picture.height * self.channels
-        if needed <= self.room:
-            self.held[index], self.room = picture, self.room - needed
+            picture = picture.resize(size)
+        if picture.memory <= self.room:
+            self.held[index], self.room = picture, self.room - picture.memory
         return picture
 
 
@@ -129,8 +137,7 @@ class CropDataset(ImageDataset):
         scale, left, top, mirror, upside, diagonal = torch.rand(6, generator=rng).tolist()
         picture = self.pictures[index]
         box = crop_box(picture.size, self.shorter, side, scale, left, top)
-        cut = picture.resize((side, side), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
-        image = pixels(cut)
+        image = picture.resize((side, side), box).pixels()
         if self.flip and mirror < 0.5:
             image = image.flip(-1)
         if self.turn and upside < 0.5:
@@ -180,7 +187,7 @@ class ImageCrops(ImageFolder):
         val_crops: Crops for validation.
         pass_batches: The batches of what Lightning calls an epoch.
         turn: Mirror training crops along a diagonal and upside down, too.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the files.
         val_fraction: The share of pictures, about, that is held out for validation; at least one is, unless
             it is 0.
         verify: Decode every picture once before any work.
@@ -191,6 +198,7 @@ class ImageCrops(ImageFolder):
         limit: Read only the first so many pictures of ``split``; all of them if None.
         flip: Mirror training crops left to right with probability 1/2.
         seed: Crops follow from it.
+        value_range: As of ``ImageFolder``.
 
     Raises:
         ValueError: A number is out of its range.
@@ -215,9 +223,20 @@ class ImageCrops(ImageFolder):
         limit: int | None = None,
         flip: bool = True,
         seed: int = 0,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__(
-            root, size, channels, val_fraction, verify, skip_broken, batch_size, num_workers, split, limit
+            root,
+            size,
+            channels,
+            val_fraction,
+            verify,
+            skip_broken,
+            batch_size,
+            num_workers,
+            split,
+            limit,
+            value_range=value_range,
         )
         self.sides, self.shorter, self.seed = list(sides or [size]), tuple(shorter), seed
         self.val_crops, self.pass_batches = val_crops, pass_batches
@@ -244,7 +263,7 @@ class ImageCrops(ImageFolder):
 
     def _crops(self, split: str, seed: int, flip: bool, turn: bool = False) -> CropDataset:
         whole = self.dataset(split)
-        pictures = Pictures(whole.files, self.channels, self.shorter[1])
+        pictures = Pictures(whole.files, self.channels, self.shorter[1], self.value_range)
         return CropDataset(pictures, whole.names, self.shorter, seed, flip, turn)
 
     def train_dataloader(self) -> DataLoader:

@@ -9,6 +9,7 @@ from lightning_inv.data.image_files import (
     FolderDataset,
     broken,
     check_channels,
+    check_range,
     find_images,
     image_names,
     stem,
@@ -25,7 +26,7 @@ class ImageFolder(ImageDataModule):
         root: The folder.
         size: Height and width in pixels, or one number for both: images are scaled to cover it and cut in
             the middle.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the files.
         val_fraction: The share of images, about, that is held out for validation; at least one image is,
             unless it is 0.
         verify: Decode every image once before any work.
@@ -36,6 +37,8 @@ class ImageFolder(ImageDataModule):
         limit: Read only the first so many images of ``split``; all of them if None.
         flip: Mirror training images left to right with probability 1/2.
         seed: The order and the flips of training images follow from it.
+        value_range: The numbers in the files that are black and white; None for the whole range of integers
+            of 8 or 16 bits, and [0, 1] of floats.
     """
 
     splits = ("all", "train", "val")
@@ -54,6 +57,7 @@ class ImageFolder(ImageDataModule):
         limit: int | None = None,
         flip: bool = False,
         seed: int = 0,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, split, limit, flip, seed)
         self.size = (size, size) if isinstance(size, int) else tuple(size)
@@ -62,14 +66,15 @@ class ImageFolder(ImageDataModule):
         if not 0 <= val_fraction < 1:
             raise ValueError(f"data.val_fraction must be in [0, 1), got {val_fraction}.")
         check_channels(channels)
+        check_range(value_range)
         self.root, self.channels, self.val_fraction = Path(root).expanduser(), channels, val_fraction
-        self.verify, self.skip_broken = verify or skip_broken, skip_broken
+        self.verify, self.skip_broken, self.value_range = verify or skip_broken, skip_broken, value_range
 
     @cached_property
     def files(self) -> list[Path]:
         """All files, without those to be skipped."""
         files = find_images(self.root)
-        bad = broken(files, self.channels) if self.verify else {}
+        bad = broken(files, self.channels, self.value_range) if self.verify else {}
         if bad and not self.skip_broken:
             raise ValueError(
                 f"{next(iter(bad.values()))} ({len(bad)} of {len(files)} images are broken; "
@@ -91,7 +96,11 @@ class ImageFolder(ImageDataModule):
             if split == "all" or (fraction < bound) == (split == "val")
         ]
         return FolderDataset(
-            [file for file, _ in pairs], [name for _, name in pairs], self.channels, self.size
+            [file for file, _ in pairs],
+            [name for _, name in pairs],
+            self.channels,
+            self.size,
+            value_range=self.value_range,
         )
 
 

@@ -1,20 +1,20 @@
-"""Image files: found in folders, named, decoded."""
+"""Image files: found in folders, named, read."""
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 from lightning_inv.data.base import ImageDataset
+from lightning_inv.data.decoding import decode, image_shape
+from lightning_inv.data.picture import Picture
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
 
 
 def find_images(root: Path) -> list[Path]:
@@ -48,62 +48,48 @@ def stem(root: Path, file: Path) -> str:
     return file.relative_to(root).with_suffix("").as_posix()
 
 
-def read_image(path: Path, channels: int, size: tuple[int, int] | None = None) -> Tensor:
-    """Reads an image file, upright, grey or RGB, 8 or 16 bits a channel.
+def read_image(
+    path: Path,
+    channels: int,
+    size: tuple[int, int] | None = None,
+    value_range: tuple[float, float] | None = None,
+) -> Tensor:
+    """Reads an image file, upright, with all of its bits.
 
     Args:
         path: The file.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the file.
         size: Height and width in pixels: scaled to cover them, then cut in the middle. None leaves it as it
             is.
+        value_range: The numbers of the file that are black and white. None takes the whole range of integers
+            of 8 or 16 bits, and [0, 1] for floats.
 
     Returns:
         Shape ``(channels, H, W)`` in [-1, 1].
 
     Raises:
-        ValueError: The file cannot be decoded; the message names it.
+        ValueError: The file cannot be decoded, has other channels or numbers beyond the range; the message
+            names it.
     """
-    image = open_image(path, channels)
-    if size is not None and image.size != size[::-1]:
-        image = ImageOps.fit(image, size[::-1], Image.Resampling.LANCZOS)
-    return pixels(image)
+    picture = open_image(path, channels, value_range)
+    return (picture if size is None else picture.fit(size[::-1])).pixels()
 
 
-def open_image(path: Path, channels: int) -> Image.Image:
-    """An image file decoded, upright, grey or RGB, 8 bits a channel.
+def open_image(path: Path, channels: int, value_range: tuple[float, float] | None = None) -> Picture:
+    """An image file decoded, as in ``read_image``, not yet a tensor.
 
     Raises:
-        ValueError: The file cannot be decoded; the message names it.
+        ValueError: As in ``read_image``.
     """
     try:
-        with Image.open(path) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith(("I", "F")):
-                image = _eight_bits(image)
-            return image.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return decode(path, channels, value_range)
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read as an image: {error}.") from None
 
 
-def pixels(image: Image.Image) -> Tensor:
-    """A grey or RGB picture of 8 bits, shape ``(C, H, W)`` in [-1, 1]."""
-    values = torch.from_numpy(np.array(image, dtype=np.float32) / 127.5 - 1)
-    return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits a pixel with 8; Pillow itself would clip them."""
-    pixels = np.asarray(image, dtype=np.float64) / 257
-    if image.mode == "F" or not 0 <= pixels.min() <= pixels.max() <= 255:
-        raise ValueError(f"pixels of more than 16 bits (mode {image.mode}) have no known range")
-    return Image.fromarray(pixels.round().astype(np.uint8))
-
-
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
     """Height and width of an image file as ``read_image`` gives it; reads the header only."""
-    with Image.open(path) as image:
-        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return image.size if sideways else image.size[::-1]
+    return image_shape(path, channels)[1:]
 
 
 class FolderDataset(ImageDataset):
@@ -112,9 +98,10 @@ class FolderDataset(ImageDataset):
     Args:
         files: The files.
         names: The name of each.
-        channels: 1 for grey, 3 for RGB.
+        channels: As in ``read_image``.
         size: Height and width in pixels; None leaves images as they are.
         key: What the images are: ``image`` or ``measurement``.
+        value_range: As in ``read_image``.
     """
 
     def __init__(
@@ -124,24 +111,28 @@ class FolderDataset(ImageDataset):
         channels: int,
         size: tuple[int, int] | None,
         key: Literal["image", "measurement"] = "image",
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         self.files, self.names, self.channels, self.size, self.key = files, names, channels, size, key
+        self.value_range = value_range
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        image = read_image(self.files[index], self.channels, self.size)
+        image = read_image(self.files[index], self.channels, self.size, self.value_range)
         return {self.key: image, "name": self.names[index], "index": index}
 
     def fingerprint(self) -> list[Any]:
         contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files]
-        return [list(self.names), contents, self.channels, self.size, self.key]
+        return [list(self.names), contents, self.channels, self.size, self.key, self.value_range]
 
 
-def broken(files: Sequence[Path], channels: int) -> dict[Path, str]:
-    """The files that cannot be decoded, with the reason."""
+def broken(
+    files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
+) -> dict[Path, str]:
+    """The files that ``read_image`` refuses, with the reason."""
 
     def reason(path: Path) -> str | None:
         try:
-            read_image(path, channels)
+            read_image(path, channels, None, value_range)
         except ValueError as error:
             return str(error)
         return None
@@ -151,6 +142,12 @@ def broken(files: Sequence[Path], channels: int) -> dict[Path, str]:
 
 
 def check_channels(channels: int) -> None:
-    """Raises ValueError unless images are to be grey or RGB."""
-    if channels not in (1, 3):
-        raise ValueError(f"data.channels must be 1 (grey) or 3 (RGB), got {channels}.")
+    """Raises ValueError unless there is a channel."""
+    if channels < 1:
+        raise ValueError(f"data.channels must be at least 1 (1 is grey, 3 is RGB), got {channels}.")
+
+
+def check_range(value_range: tuple[float, float] | None) -> None:
+    """Raises ValueError unless there are two growing numbers, or none."""
+    if value_range is not None and not -math.inf < value_range[0] < value_range[1] < math.inf:
+        raise ValueError(f"data.value_range must be two growing numbers, got {list(value_range)}.")

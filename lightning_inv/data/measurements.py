@@ -9,6 +9,7 @@ from lightning_inv.data.image_files import (
     FolderDataset,
     broken,
     check_channels,
+    check_range,
     find_images,
     image_names,
     image_size,
@@ -36,11 +37,14 @@ class MeasurementFolder(ImageDataModule):
         root: The folder of degraded images, as the operator would make them: for inpainting of the size of
             the prior, for super-resolution smaller.
         truth: A folder of the true images, of the same names, if they are known.
-        channels: The channels of the degraded images, 1 for grey, 3 for RGB.
+        channels: The channels of the degraded images: 1 for grey, 3 for RGB, which become each other; any
+            other number must be that of the files.
         truth_channels: The channels of the true images; those of the degraded ones if None.
         batch_size: Images in a batch, on each device.
         num_workers: Processes that load images.
         limit: Read only the first so many images; all of them if None.
+        value_range: The numbers in the files that are black and white; None for the whole range of integers
+            of 8 or 16 bits, and [0, 1] of floats.
     """
 
     splits = ("all",)
@@ -54,12 +58,15 @@ class MeasurementFolder(ImageDataModule):
         batch_size: int = 16,
         num_workers: int = 0,
         limit: int | None = None,
+        value_range: tuple[float, float] | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, "all", limit)
         self.root, self.truth = Path(root).expanduser(), Path(truth).expanduser() if truth else None
         self.channels, self.truth_channels = channels, truth_channels or channels
         check_channels(self.channels)
         check_channels(self.truth_channels)
+        check_range(value_range)
+        self.value_range = value_range
 
     @cached_property
     def _all(self) -> ImageDataset:
@@ -73,21 +80,23 @@ class MeasurementFolder(ImageDataModule):
                 f"there is no true image {missing[0]!r} in {self.truth} ({len(missing)} are missing)."
             )
         files = [by_name[name] for name in measurements.names]
-        return _Measured(measurements, FolderDataset(files, measurements.names, self.truth_channels, None))
+        truth = FolderDataset(
+            files, measurements.names, self.truth_channels, None, value_range=self.value_range
+        )
+        return _Measured(measurements, truth)
 
-    @staticmethod
-    def _read(root: Path, channels: int, key: Literal["image", "measurement"]) -> FolderDataset:
+    def _read(self, root: Path, channels: int, key: Literal["image", "measurement"]) -> FolderDataset:
         files = find_images(root)
-        for why in broken(files, channels).values():
+        for why in broken(files, channels, self.value_range).values():
             raise ValueError(why)
-        first = image_size(files[0])
+        first = image_size(files[0], channels)
         for file in files:
-            if image_size(file) != first:
+            if (size := image_size(file, channels)) != first:
                 raise ValueError(
                     f"images to be restored must be of one size: {files[0]} has {first[0]} x {first[1]} "
-                    f"pixels, {file} has {image_size(file)[0]} x {image_size(file)[1]}."
+                    f"pixels, {file} has {size[0]} x {size[1]}."
                 )
-        return FolderDataset(files, image_names(root, files), channels, None, key)
+        return FolderDataset(files, image_names(root, files), channels, None, key, self.value_range)
 
     def dataset(self, split: str) -> ImageDataset:
         return self._all
