@@ -26,7 +26,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.command_line import CommandLine, say
-from lightning_inv.configuration import split_words
+from lightning_inv.folder_defaults import configured, usage
 from lightning_inv.modules import PriorTraining, Restoration, Work
 from lightning_inv.noise_models import GaussianNoise, Noise
 from lightning_inv.recipes import describe
@@ -75,21 +75,26 @@ class InferCommandLine(CommandLine):
 
 
 def train(args: list[str] | None = None) -> TrainCommandLine:
-    """Trains a prior; without ``--config``, that of ``configs/priors/digits.yaml``.
+    """Trains a prior; without ``--config``, one of the pictures in ``--data.root``, and else one of digits.
 
     Args:
         args: The arguments; None for those of the process.
     """
     words = sys.argv[1:] if args is None else args
-    if not split_words(words)[0]:
-        words = ["--config", str(CONFIGS / "priors" / "digits.yaml"), *words]
-    cli = TrainCommandLine(PriorTraining, CONFIGS / "train.yaml", words, save_config_callback=SaveTrainConfig)
+    with configured(words, CONFIGS / "priors") as (words, chosen):
+        cli = TrainCommandLine(
+            PriorTraining, CONFIGS / "train.yaml", words, save_config_callback=SaveTrainConfig
+        )
     trainer = cli.trainer
+    if chosen:
+        say(trainer, chosen)
     with cli.plain_errors():
         trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
     if path.exists():
         say(trainer, f"prior: {path}")
+    if path.exists() and chosen:
+        say(trainer, f"restore with it: {usage(cli.datamodule, cli.model.denoiser.shape, path)}")
     return cli
 
 

@@ -12,7 +12,7 @@ from lightning_inv.configuration import read_config, same_class
 from lightning_inv.modules import Restoration
 
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
-SMALL = ["--data.size=16", "--model.denoiser.shape=[3,16,16]", "--model.denoiser.network.image_size=16"]
+SMALL = ["--data.size=16", "--data.sides=[16]", "--data.val_crops=2"]
 QUICK = {"steps": 2, "finish": 0}
 
 
@@ -33,7 +33,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", names("priors"))
 def test_prior_trains(name: str, data: Path, tmp_path: Path) -> None:
-    root = {"fashion_mnist": [f"--data.root={data}"], "folder": [f"--data.root={data / 'pictures'}", *SMALL]}
+    pictures = [f"--data.root={data / 'pictures'}", *SMALL]
+    root = {"fashion_mnist": [f"--data.root={data}"], "folder": pictures, "photos": pictures}
     train(
         [
             f"--config={CONFIGS / 'priors' / name}.yaml",

@@ -16,6 +16,7 @@ LAYERS = [
     {"modules"},
     {"callbacks"},
     {"command_line", "tuning"},
+    {"folder_defaults"},
     {"cli", "check", "capabilities"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

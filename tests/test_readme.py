@@ -58,7 +58,8 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("words", commands("train.py"), ids=" ".join)
 def test_training_command(words: list[str], here: Path) -> None:
-    small = ["--model.denoiser.network.model_channels=32"] if "my_images" in words else []
+    small = ["--model.denoiser.network.widths=[8,8]", "--model.denoiser.network.depths=[1,1]"]
+    small = small if "my_images" in words else []
     cli = train([*words, *QUIET, *QUICK_TRAIN, *small])
     folder = Path(cli.trainer.default_root_dir)
     assert (folder / "prior.safetensors").exists()

@@ -174,6 +174,8 @@ class SampleGrid(Callback):
         label = None if classes is None else torch.arange(self.count, device=device) % classes
         with trainer.precision_plugin.forward_context():
             samples = self.solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1)
+        if samples.shape[1] not in (1, 3):
+            samples = samples.mean(1, keepdim=True)  # as in the pictures of results
         grid = make_grid(samples.cpu() / 2 + 0.5, nrow=max(1, round(self.count**0.5)), padding=1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_image(grid, self.path)
