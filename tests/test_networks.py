@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_inv.networks import Network, Patched, TinyNetwork, UNet, ZeroNetwork
+from lightning_inv.networks import ConvUNet, Network, Patched, TinyNetwork, UNet, ZeroNetwork
 
 ADM = {"image_size": 256, "in_channels": 3, "out_channels": 6, "num_head_channels": 64}
 WIDE = {"model_channels": 256, "channel_mult": (1, 1, 2, 2, 4, 4), "attention_resolutions": (32, 16, 8)}
@@ -27,6 +27,7 @@ NETWORKS = [
     UNet(**SMALL),
     UNet(**SMALL, resblock_updown=False, use_scale_shift_norm=False),
     Patched(UNet(**{**SMALL, "in_channels": 4, "out_channels": 4}), patch=2),
+    ConvUNet(1, widths=(8, 8), depths=(1, 1)),
     TinyNetwork(),
     ZeroNetwork(),
 ]
@@ -81,7 +82,7 @@ def test_batch_equals_singles(network: Network) -> None:
     torch.testing.assert_close(together, singles, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("network", NETWORKS[:4], ids=lambda network: type(network).__name__)
+@pytest.mark.parametrize("network", NETWORKS[:-1], ids=lambda network: type(network).__name__)
 def test_time_matters(network: Network) -> None:
     x, network = torch.randn(1, 1, 8, 8), awake(network)
     assert (network(x, torch.tensor([1])) - network(x, torch.tensor([900]))).abs().max() > 1e-3

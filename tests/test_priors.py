@@ -16,7 +16,7 @@ from torch import Tensor
 import lightning_inv.networks
 import lightning_inv.schedules
 from lightning_inv.denoisers import Denoiser, EpsilonDenoiser, GaussianDenoiser
-from lightning_inv.networks import Network, Patched, TinyNetwork, UNet, ZeroNetwork
+from lightning_inv.networks import ConvUNet, Network, Patched, TinyNetwork, UNet, ZeroNetwork
 from lightning_inv.priors import FORMAT, load_prior, read_provenance, save_prior
 from lightning_inv.schedules import CosineSchedule, LinearSchedule, Schedule
 
@@ -25,6 +25,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "ZeroNetwork": lambda: ZeroNetwork(1),
     "UNet": lambda: UNet(8, model_channels=8, channel_mult=[1, 2], norm_groups=4, attention_resolutions=[4]),
     "Patched": lambda: Patched(TinyNetwork(4, 4), 2),
+    "ConvUNet": lambda: ConvUNet(1, widths=[8, 8], depths=[1, 1]),
 }
 SCHEDULES: dict[str, Callable[[], Schedule]] = {
     "LinearSchedule": lambda: LinearSchedule(30, 1e-3, 0.1),
