@@ -16,6 +16,7 @@ from lightning_inv.callbacks import (
     Comparison,
     ImagesPerSecond,
     LastValidation,
+    LinearBaseline,
     PriorFile,
     ResultWriter,
     SampleGrid,
@@ -46,6 +47,7 @@ class TrainCommandLine(CommandLine):
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
         parser.add_lightning_class_args(SampleGrid, "samples")
+        parser.add_lightning_class_args(LinearBaseline, "baseline")
         parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("folder", "prior.folder")
         parser.link_arguments("folder", "samples.folder")
@@ -91,6 +93,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     with cli.plain_errors():
         trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
+    if compared := cli._get(cli.config_init, "baseline").as_text():
+        say(trainer, compared)
     if path.exists():
         say(trainer, f"prior: {path}")
     if path.exists() and chosen:

@@ -1,11 +1,13 @@
 """Small priors and short runs of the two command lines."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import Tensor
 
-from lightning_inv.data import ImageDataModule
+from lightning_inv.data import ImageDataModule, ImageDataset
 from lightning_inv.denoisers import EpsilonDenoiser
 from lightning_inv.networks import TinyNetwork
 from lightning_inv.schedules import Schedule
@@ -14,6 +16,41 @@ from lightning_inv.schedules import Schedule
 def tiny_prior(shape: Sequence[int] = (1, 8, 8), schedule: Schedule | None = None) -> EpsilonDenoiser:
     """An untrained prior of three small convolutions."""
     return EpsilonDenoiser(TinyNetwork(shape[0], width=4), shape, schedule)
+
+
+class GivenImages(ImageDataModule):
+    """Images in memory.
+
+    Args:
+        images: The images of each split, shape ``(B, C, H, W)``; a split that is not named has none.
+        settings: Settings of every data module.
+    """
+
+    def __init__(self, images: dict[str, Tensor], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.images = images
+
+    def dataset(self, split: str) -> ImageDataset:
+        return _Given(self.images.get(split, ()))
+
+
+class _Given(ImageDataset):
+    def __init__(self, images: Sequence[Tensor]) -> None:
+        self.images, self.names = images, [f"image{i}" for i in range(len(images))]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"image": self.images[index], "name": self.names[index], "index": index}
+
+    def fingerprint(self) -> Any:
+        return len(self)
+
+
+def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
+    """The data with a stand-in for the trainer."""
+    progress = SimpleNamespace(batch_idx=state.pop("batch_idx", 0))
+    defaults = {"global_step": 0, "global_rank": 0, "world_size": 1, "accumulate_grad_batches": 1}
+    data.trainer = SimpleNamespace(**{**defaults, **state}, training=True, fit_loop=progress)
+    return data
 
 
 def refusal(script: Callable[[list[str]], Any], words: Sequence[str], capsys: pytest.CaptureFixture) -> str:

@@ -9,8 +9,12 @@ from lightning_inv.denoisers import (
     Denoiser,
     EpsilonDenoiser,
     GaussianDenoiser,
+    ImageDenoiser,
     MeteredDenoiser,
     MixtureDenoiser,
+    SizedDenoiser,
+    StationaryDenoiser,
+    VelocityDenoiser,
 )
 from lightning_inv.networks import TinyNetwork, ZeroNetwork
 
@@ -26,8 +30,16 @@ def mixture() -> MixtureDenoiser:
     return MixtureDenoiser(torch.tensor([0.3, 0.7]), [gaussian(0), gaussian(1)])
 
 
-DENOISERS = [gaussian(), mixture(), EpsilonDenoiser(TinyNetwork(), SHAPE)]
-DENOISERS.append(MeteredDenoiser(gaussian()))
+DENOISERS = [
+    gaussian(),
+    mixture(),
+    StationaryDenoiser(torch.tensor([0.3]), 1 + torch.rand(3, 4, 1, 1)),
+    EpsilonDenoiser(TinyNetwork(), SHAPE),
+    ImageDenoiser(TinyNetwork(), SHAPE),
+    VelocityDenoiser(TinyNetwork(), SHAPE),
+    SizedDenoiser(VelocityDenoiser(TinyNetwork(), (1, None, None)), SHAPE),
+    MeteredDenoiser(gaussian()),
+]
 
 
 @pytest.mark.parametrize("denoiser", DENOISERS, ids=lambda d: type(d).__name__)

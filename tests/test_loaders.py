@@ -2,28 +2,19 @@
 
 import itertools
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers import names_of
+from helpers import attached, names_of
 
 from lightning_inv.data import (
     Digits,
-    ImageDataModule,
+    SampleImages,
     StreamSampler,
 )
 from lightning_inv.data.base import First
-
-
-def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
-    """The data with a stand-in for the trainer."""
-    progress = SimpleNamespace(batch_idx=state.pop("batch_idx", 0))
-    defaults = {"global_step": 0, "global_rank": 0, "world_size": 1, "accumulate_grad_batches": 1}
-    data.trainer = SimpleNamespace(**{**defaults, **state}, training=True, fit_loop=progress)
-    return data
 
 
 @pytest.mark.parametrize("limit", [1, 5, 1000, None])
@@ -98,6 +89,25 @@ def test_images_are_not_flipped_unless_training() -> None:
     data.trainer.training = False
     x = torch.arange(8.0).expand(64, 1, 8, 8)
     assert torch.equal(data.on_after_batch_transfer({"image": x}, 0)["image"], x)
+
+
+# Examples
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, [0]), (4, [0, 44, 89, 134]), (1000, [*range(179)])])
+def test_examples_are_spread_over_their_split(count: int, expected: list[int]) -> None:
+    batches = Digits(batch_size=50).examples("val", count)
+    assert [i for batch in batches for i in batch["index"].tolist()] == expected
+
+
+def test_examples_of_a_split_that_is_not_there_are_none() -> None:
+    assert list(SampleImages().examples("train", 5)) == []
+
+
+def test_examples_take_no_random_number_of_the_process() -> None:
+    before = torch.get_rng_state()
+    list(Digits().examples("val", 5))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 # The order of training images

@@ -20,6 +20,7 @@ QUICK_TRAIN = [
     "--data.batch_size=2",
     "--samples.count=1",
     "--samples.steps=1",
+    "--baseline.images=4",
     "--trainer.limit_val_batches=1",
 ]
 QUICK_INFER = ["--data.limit=2"]

@@ -2,6 +2,7 @@
 
 from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
 from lightning_inv.callbacks.comparison import Comparison
+from lightning_inv.callbacks.linear_baseline import LinearBaseline
 from lightning_inv.callbacks.progress import StepProgressBar
 from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "ImagesPerSecond",
     "LastValidation",
+    "LinearBaseline",
     "PriorFile",
     "ResultWriter",
     "SampleGrid",

@@ -139,6 +139,17 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         share = whole[trainer.global_rank :: trainer.world_size]
         return self._loader(Subset(images, [i % len(images) for i in share]))
 
+    def some(self, split: str, count: int) -> Dataset:
+        """Up to so many images of a split, evenly spread over it, of the shape that validation looks at."""
+        images = self.dataset(split) if split in self.splits else ()
+        count = min(count, len(images))
+        return Subset(images, [i * len(images) // count for i in range(count)])
+
+    def examples(self, split: str, count: int) -> DataLoader:
+        """Batches of ``some`` images, the same at every call."""
+        rng = generator("examples")  # without one, a loader would draw from that of the process
+        return self._loader(self.some(split, count), persistent_workers=False, generator=rng)
+
     def todo(self, problem: int = 0) -> list[int]:
         """The images of ``selected`` that ``infer.py`` has yet to restore.
 

@@ -280,6 +280,10 @@ class ImageCrops(ImageFolder):
         )
         return self._loader(self.train_crops, batch_sampler=sampler)
 
+    def some(self, split: str, count: int) -> ImageDataset:
+        crops = self.train_crops if split == "train" else self.held_out_crops.crops
+        return _Numbered(crops, count, self.size[0])
+
     def val_dataloader(self) -> DataLoader:
         return self._share(self.held_out_crops)
 

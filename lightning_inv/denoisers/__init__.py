@@ -7,6 +7,7 @@ from lightning_inv.denoisers.image import ImageDenoiser
 from lightning_inv.denoisers.metered import MeteredDenoiser
 from lightning_inv.denoisers.network import NetworkDenoiser
 from lightning_inv.denoisers.sized import SizedDenoiser
+from lightning_inv.denoisers.stationary import StationaryDenoiser
 from lightning_inv.denoisers.velocity import VelocityDenoiser
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "MixtureDenoiser",
     "NetworkDenoiser",
     "SizedDenoiser",
+    "StationaryDenoiser",
     "VelocityDenoiser",
 ]

@@ -1,8 +1,8 @@
 """Training of a prior."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,18 @@ from torch.optim.swa_utils import AveragedModel
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.noise import NoiseStream, generator
+
+
+class Noisy(NamedTuple):
+    """Images of validation at one time."""
+
+    time: int
+    t: Tensor
+    """The time of each, shape ``(B,)``."""
+    eps: Tensor
+    """The noise added, shape ``(B, C, H, W)``."""
+    x_t: Tensor
+    """The noisy images, shape ``(B, C, H, W)``."""
 
 
 class PriorTraining(LightningModule):
@@ -141,14 +153,10 @@ class PriorTraining(LightningModule):
             mean.update_parameters(self.denoiser)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        x, label = batch["image"].contiguous(memory_format=self.memory_format), self._label(batch)
-        rng = NoiseStream.of(self.seed, batch["index"].tolist(), "validation", device=x.device)
-        log = partial(self.log, batch_size=len(x), sync_dist=True)
-        errors = []
-        for time in self.validation_times:
-            t, eps = torch.full((len(x),), time, device=x.device), rng.normal(x.shape[1:])
-            alpha_t, sigma_t = self.denoiser.schedule(t)
-            estimates = [mean.module(alpha_t * x + sigma_t * eps, t, label) for mean in self.means]
+        log = partial(self.log, batch_size=len(batch["image"]), sync_dist=True)
+        errors, label = [], self._label(batch)
+        for time, t, eps, x_t in self.noisy(batch):
+            estimates = [mean.module(x_t, t, label) for mean in self.means]
             errors.append(torch.stack([F.mse_loss(estimate.eps, eps) for estimate in estimates]))
             log(f"val_by_time/{time:04d}", errors[-1][self.best_mean])
         losses = torch.stack(errors).mean(0)
@@ -157,6 +165,15 @@ class PriorTraining(LightningModule):
             return
         for k, loss in enumerate(losses):
             log(f"val_by_mean/{k}", loss)
+
+    def noisy(self, batch: dict[str, Any]) -> Iterator[Noisy]:
+        """The images of a batch at each time of validation, with noise that follows from seed and image."""
+        x = batch["image"].contiguous(memory_format=self.memory_format)
+        rng = NoiseStream.of(self.seed, batch["index"].tolist(), "validation", device=x.device)
+        for time in self.validation_times:
+            t, eps = torch.full((len(x),), time, device=x.device), rng.normal(x.shape[1:])
+            alpha_t, sigma_t = self.denoiser.schedule(t)
+            yield Noisy(time, t, eps, alpha_t * x + sigma_t * eps)
 
     def on_validation_epoch_end(self) -> None:
         if len(self.means) > 1:
