@@ -90,7 +90,7 @@ class Validation:
 
 
 def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None:
-    file, module = PriorFile(str(tmp_path)), SimpleNamespace(averaged=tiny_prior())
+    file, module = PriorFile(str(tmp_path)), SimpleNamespace(averaged=tiny_prior(), start_from=None)
     for loss in (math.nan, 2.0, math.nan, 3.0):
         file.on_validation_end(Validation(loss), module)
     assert read_provenance(tmp_path / "prior.safetensors")["val_loss"] == 2
@@ -98,7 +98,7 @@ def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None
 
 def test_a_prior_that_goes_on_remembers_its_best(tmp_path: Path) -> None:
     first, second = PriorFile(str(tmp_path)), PriorFile(str(tmp_path))
-    module = SimpleNamespace(averaged=tiny_prior())
+    module = SimpleNamespace(averaged=tiny_prior(), start_from=None)
     first.on_validation_end(Validation(2.0), module)
     second.load_state_dict(first.state_dict())
     second.on_validation_end(Validation(3.0), module)

@@ -141,6 +141,7 @@ class PriorFile(Callback):
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
             "val_loss": self.best,
+            **({"start_from": pl_module.start_from} if pl_module.start_from else {}),
             **self.provenance,
         }
         save_prior(self.path, pl_module.averaged, told, self.half)

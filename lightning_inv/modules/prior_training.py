@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
+from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.noise import NoiseStream, generator
 
@@ -42,6 +43,8 @@ class PriorTraining(LightningModule):
         ema_half_lives: Several running means instead, each by its half-life in steps; of these the one with
             the least validation loss is the product.
         weighting: Weights of the loss by time; None weighs all times alike.
+        start_from: The prior whose weights training begins with: a file, or the name of one that ships with
+            the package. A run that goes on from a checkpoint does not look at it.
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
         channels_last: Keep images and weights in the channels-last memory format.
@@ -59,6 +62,7 @@ class PriorTraining(LightningModule):
         ema_decay: float = 0.999,
         ema_half_lives: Sequence[float] | None = None,
         weighting: MinSNR | None = None,
+        start_from: str | None = None,
         noise_levels: int = 8,
         compile: bool = False,
         channels_last: bool = True,
@@ -72,7 +76,7 @@ class PriorTraining(LightningModule):
         if ema_half_lives is not None and not (ema_half_lives and min(ema_half_lives) > 0):
             raise ValueError(f"model.ema_half_lives must be positive steps, got {list(ema_half_lives)}.")
         self.denoiser, self.optimizer, self.lr_scheduler = denoiser, optimizer, lr_scheduler
-        self.weighting = weighting
+        self.weighting, self.start_from = weighting, start_from
         T = denoiser.schedule.T
         self.validation_times = [1 + int((level + 0.5) * T / noise_levels) for level in range(noise_levels)]
         self.compile_network, self.seed = compile, seed
@@ -86,6 +90,10 @@ class PriorTraining(LightningModule):
     def averaged(self) -> Denoiser:
         """The denoiser with the running mean of the weights, of several with the best."""
         return self.means[int(self.best_mean)].module
+
+    def setup(self, stage: str) -> None:
+        if stage == "validate":
+            self._start()
 
     def configure_model(self) -> None:
         self.to(memory_format=self.memory_format)
@@ -108,6 +116,7 @@ class PriorTraining(LightningModule):
             ) from None
 
     def on_fit_start(self) -> None:
+        self._start()  # not before: only now has a checkpoint been read
         data, classes = self.trainer.datamodule, self.denoiser.network.num_classes
         source = type(data).__name__
         first = next(iter(data.dataset("train")), None) if "train" in data.splits else None
@@ -187,6 +196,14 @@ class PriorTraining(LightningModule):
         if self.lr_scheduler is None:
             return optimizer
         return [optimizer], [{"scheduler": self.lr_scheduler(optimizer), "interval": "step"}]
+
+    def _start(self) -> None:
+        """Takes the weights to start from, unless steps were made already."""
+        if self.start_from is None or self.means[0].n_averaged > 0:
+            return
+        weights = starting_weights(self.start_from, self.denoiser)
+        for denoiser in (self.denoiser, *(mean.module for mean in self.means)):
+            denoiser.load_state_dict(weights)
 
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
