@@ -20,6 +20,7 @@ from lightning_inv.callbacks import (
     PriorFile,
     ResultWriter,
     SampleGrid,
+    SampleQuality,
     SaveTrainConfig,
     StepProgressBar,
     as_text,
@@ -47,10 +48,12 @@ class TrainCommandLine(CommandLine):
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
         parser.add_lightning_class_args(SampleGrid, "samples")
+        parser.add_lightning_class_args(SampleQuality, "quality")
         parser.add_lightning_class_args(LinearBaseline, "baseline")
         parser.link_arguments("folder", "checkpoint.dirpath", compute_fn=checkpoint_folder)
         parser.link_arguments("folder", "prior.folder")
         parser.link_arguments("folder", "samples.folder")
+        parser.link_arguments("folder", "quality.folder")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         logged = self._get(self.config_init, "trainer.logger") is not False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -102,6 +102,54 @@ def lpips(metric: Metric, images: Pairs) -> Numbers:
     scores = metric.compute().flatten().cpu().double()
     error = float(scores.std() / len(scores) ** 0.5) if len(scores) > 1 else None
     return {"mean": float(scores.mean()), "standard_error": error}
+
+
+class LastFeatures(nn.Module):
+    """What the last linear layer of a classifier is given, shape ``(B, F)``: features to take the FID of.
+
+    Args:
+        classifier: The classifier, of images in [-1, 1].
+
+    Raises:
+        ValueError: The classifier has no linear layer.
+    """
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        linear = [part for part in classifier.modules() if isinstance(part, nn.Linear)]
+        if not linear:
+            raise ValueError(f"{type(classifier).__name__} has no linear layer to take features from.")
+        self.classifier, self.num_features = classifier, linear[-1].in_features
+        self.seen: list[Tensor] = []
+        linear[-1].register_forward_pre_hook(lambda _, given: self.seen.append(given[0]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.classifier(x)
+        return self.seen.pop()
+
+
+def eight_bits(x: Tensor) -> Tensor:
+    """Images in [-1, 1] in 8 bits and three channels; grey ones are repeated."""
+    return (x.clamp(-1, 1) * 127.5 + 127.5).round().byte().expand(-1, 3, -1, -1)
+
+
+def fid(samples: Tensor, images: Iterable[Tensor], classifier: nn.Module | None = None) -> float:
+    """FID of samples and images, all in [-1, 1].
+
+    Args:
+        samples: The samples, shape ``(B, C, H, W)``.
+        images: Batches of images, shape ``(B, C, H, W)``.
+        classifier: Its features are looked at; those of Inception if None.
+
+    Raises:
+        UNAVAILABLE: The network or its weights are not to be had.
+    """
+    metric = NETWORKS["fid"](LastFeatures(classifier)) if classifier else NETWORKS["fid"]()
+    seen_as = (lambda x: x) if classifier else eight_bits
+    for real, batches in ((False, samples.split(BATCH)), (True, images)):
+        for batch in batches:
+            metric.update(seen_as(batch), real=real)
+    return float(metric.compute())
 
 
 def of_sets(metric: Metric, images: Pairs) -> Numbers:

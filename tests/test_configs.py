@@ -47,6 +47,8 @@ def test_prior_trains(name: str, data: Path, tmp_path: Path) -> None:
             "--data.batch_size=2",
             "--samples.count=1",
             "--samples.steps=1",
+            "--quality.steps=1",
+            "--quality.images=4",
             "--baseline.images=4",
             "--trainer.limit_val_batches=1",
         ]

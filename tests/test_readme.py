@@ -20,6 +20,8 @@ QUICK_TRAIN = [
     "--data.batch_size=2",
     "--samples.count=1",
     "--samples.steps=1",
+    "--quality.steps=1",
+    "--quality.images=4",
     "--baseline.images=4",
     "--trainer.limit_val_batches=1",
 ]

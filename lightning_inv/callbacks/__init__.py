@@ -6,6 +6,7 @@ from lightning_inv.callbacks.linear_baseline import LinearBaseline
 from lightning_inv.callbacks.progress import StepProgressBar
 from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
+from lightning_inv.callbacks.sample_quality import SampleQuality
 from lightning_inv.callbacks.training import (
     Checkpoints,
     ImagesPerSecond,
@@ -26,6 +27,7 @@ __all__ = [
     "PriorFile",
     "ResultWriter",
     "SampleGrid",
+    "SampleQuality",
     "SaveTrainConfig",
     "StepProgressBar",
     "as_text",

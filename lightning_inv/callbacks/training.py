@@ -1,7 +1,7 @@
 """Callbacks of train.py."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 import lightning_inv
@@ -169,19 +170,41 @@ class SampleGrid(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if trainer.sanity_checking or not (self.count and trainer.is_global_zero):
             return
-        prior, device = SizedDenoiser(pl_module.averaged, pl_module.image_shape), pl_module.device
-        rng = NoiseStream.of(self.seed, range(self.count), "samples", device=device)
-        classes = prior.num_classes
-        label = None if classes is None else torch.arange(self.count, device=device) % classes
-        with trainer.precision_plugin.forward_context():
-            samples = self.solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1)
-        if samples.shape[1] not in (1, 3):
-            samples = samples.mean(1, keepdim=True)  # as in the pictures of results
-        grid = make_grid(samples.cpu() / 2 + 0.5, nrow=max(1, round(self.count**0.5)), padding=1)
+        samples = draw(trainer, pl_module, self.solver, range(self.count), self.seed)
+        grid = grid_of(samples, max(1, round(self.count**0.5)))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_image(grid, self.path)
         if (writer := tensorboard(trainer)) is not None:
             writer.add_image("samples", grid, trainer.global_step)
+
+
+def draw(
+    trainer: Trainer, pl_module: PriorTraining, solver: Unconditional, indices: Sequence[int], seed: int
+) -> Tensor:
+    """Samples from the averaged weights, of the classes in turn, shape ``(B, C, H, W)``, on the CPU.
+
+    Args:
+        trainer: The trainer.
+        pl_module: The training.
+        solver: What draws them.
+        indices: Which of the samples that belong to the seed.
+        seed: The noise follows from it.
+    """
+    prior, device = SizedDenoiser(pl_module.averaged, pl_module.image_shape), pl_module.device
+    rng = NoiseStream.of(seed, indices, "samples", device=device)
+    classes = prior.num_classes
+    label = None if classes is None else torch.tensor(list(indices), device=device) % classes
+    with trainer.precision_plugin.forward_context():
+        return solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1).cpu()
+
+
+def grid_of(images: Tensor, columns: int) -> Tensor:
+    """Images in [-1, 1] in one picture in [0, 1], a line between them.
+
+    Of those that are neither grey nor RGB the mean of the channels is shown, as in the pictures of results.
+    """
+    shown = images if images.shape[1] in (1, 3) else images.mean(1, keepdim=True)
+    return make_grid(shown / 2 + 0.5, nrow=columns, padding=1)
 
 
 class ImagesPerSecond(Callback):
