@@ -12,6 +12,7 @@ from lightning_inv.cli import infer, train
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+TRAINING = (ROOT / "docs" / "training.md").read_text()
 EXTENDING = (ROOT / "docs" / "extending.md").read_text()
 QUICK_TRAIN = [
     "--trainer.max_steps=1",
@@ -107,6 +108,16 @@ def test_what_is_written_to_extend_the_package_runs(here: Path, monkeypatch: pyt
         few = [] if "data.count" in said else QUICK_INFER
         told = infer([*words, *QUIET, *few, *quick])["solvers"]
         assert set(told) == {*solvers, *([] if alone else ["mine"])}
+
+
+def test_what_is_written_of_training_runs(here: Path) -> None:
+    """In the order of the page: what goes on or starts from a prior finds it."""
+    small = ["--model.denoiser.network.widths=[8,8,8,8]", "--data.val_crops=2", "--quality.count=1"]
+    for code in blocks("yaml", TRAINING):
+        (here / code.split()[1]).write_text(code)  # the first line names the file
+    for words in commands("train.py", TRAINING):
+        cli = train([*words, *QUIET, *QUICK_TRAIN, *small])
+        assert (Path(cli.trainer.default_root_dir) / "quality.json").exists()
 
 
 def test_make_targets_of_the_first_screen_exist() -> None:
