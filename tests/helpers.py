@@ -5,7 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from lightning_inv.data import ImageDataModule, ImageDataset
 from lightning_inv.denoisers import EpsilonDenoiser
@@ -67,3 +68,12 @@ def refusal(script: Callable[[list[str]], Any], words: Sequence[str], capsys: py
 def names_of(data: ImageDataModule, split: str = "all") -> list[str]:
     """The names of the images of a split."""
     return list(data.dataset(split).names)
+
+
+def random_weights(network: nn.Module, deviation: float = 0.2, seed: int = 0) -> nn.Module:
+    """The network with random weights in place of those it begins with, some of which are 0."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.copy_(deviation * torch.randn(weights.shape, generator=rng))
+    return network

@@ -14,6 +14,7 @@ from lightning_inv.denoisers import (
     MixtureDenoiser,
     SizedDenoiser,
     StationaryDenoiser,
+    TiledDenoiser,
     VelocityDenoiser,
 )
 from lightning_inv.networks import TinyNetwork, ZeroNetwork
@@ -38,6 +39,7 @@ DENOISERS = [
     ImageDenoiser(TinyNetwork(), SHAPE),
     VelocityDenoiser(TinyNetwork(), SHAPE),
     SizedDenoiser(VelocityDenoiser(TinyNetwork(), (1, None, None)), SHAPE),
+    TiledDenoiser(EpsilonDenoiser(TinyNetwork(), (1, None, None)), tile=2, overlap=1),
     MeteredDenoiser(gaussian()),
 ]
 

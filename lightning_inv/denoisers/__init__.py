@@ -8,6 +8,7 @@ from lightning_inv.denoisers.metered import MeteredDenoiser
 from lightning_inv.denoisers.network import NetworkDenoiser
 from lightning_inv.denoisers.sized import SizedDenoiser
 from lightning_inv.denoisers.stationary import StationaryDenoiser
+from lightning_inv.denoisers.tiled import TiledDenoiser
 from lightning_inv.denoisers.velocity import VelocityDenoiser
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "NetworkDenoiser",
     "SizedDenoiser",
     "StationaryDenoiser",
+    "TiledDenoiser",
     "VelocityDenoiser",
 ]

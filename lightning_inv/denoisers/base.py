@@ -42,6 +42,11 @@ class Denoiser(Recorded, nn.Module, abc.ABC):
             label: Classes, shape ``(B,)``, for priors that know classes.
         """
 
+    @property
+    def any_size(self) -> bool:
+        """Whether its images may have any height and width."""
+        return None in self.shape
+
     def fits(self, shape: Sequence[int]) -> bool:
         """Whether it is a prior of images of this shape ``(C, H, W)``."""
         pairs = zip(shape, self.shape, strict=False)
