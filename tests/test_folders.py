@@ -177,11 +177,13 @@ def test_a_missing_truth_is_named(tmp_path: Path) -> None:
         data.dataset("all")
 
 
-def test_measurements_of_two_sizes_are_named(tmp_path: Path) -> None:
-    write(tmp_path / "a.png", flat("L", (6, 4)))
-    write(tmp_path / "b.png", flat("L", (6, 5)))
-    with pytest.raises(ValueError, match=r"a\.png has 4 x 6 pixels, .*b\.png has 5 x 6"):
-        MeasurementFolder(str(tmp_path), channels=1).dataset("all")
+def test_measurements_and_truth_have_shapes_of_their_own(tmp_path: Path) -> None:
+    for name, size in (("a", (6, 4)), ("b", (6, 5))):
+        write(tmp_path / "y" / f"{name}.png", flat("L", size))
+        write(tmp_path / "x" / f"{name}.png", flat("RGB", (12, 8)))
+    images = MeasurementFolder(str(tmp_path / "y"), str(tmp_path / "x"), 1, truth_channels=3).dataset("all")
+    assert images.shapes(0) == {"measurement": (1, 4, 6), "image": (3, 8, 12)}
+    assert images.shapes(1) == {"measurement": (1, 5, 6), "image": (3, 8, 12)}
 
 
 @pytest.mark.parametrize("damage", BROKEN)

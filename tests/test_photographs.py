@@ -1,245 +1,85 @@
-"""Scripts that measure a prior of photographs, in miniature."""
+"""Photographs are read as they are."""
 
-import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
-import torch
-from jsonargparse import ArgumentParser
-from pictures import noise_pictures
-from skimage.restoration import denoise_tv_chambolle
+from pictures import BROKEN, ramp, write
 
-from lightning_inv.configuration import read_config
-from lightning_inv.constraints import Measurement
-from lightning_inv.data import ImageFolder
-from lightning_inv.denoisers import GaussianDenoiser, SizedDenoiser, VelocityDenoiser
-from lightning_inv.metrics import psnr
-from lightning_inv.networks import ConvUNet
-from lightning_inv.noise import NoiseStream
-from lightning_inv.operators import Identity, Images
-from lightning_inv.priors import save_prior
-from lightning_inv.solvers import Problem
-
-ROOT = Path(__file__).parents[1]
+from lightning_inv.data import Photographs
+from lightning_inv.files import ASSETS
 
 
-@pytest.fixture(autouse=True)
-def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+def test_the_photographs_that_ship_are_found() -> None:
+    images = Photographs().selected()
+    assert list(images.names) == ["astronaut", "chelsea", "coffee", "rocket"]
+    assert [images.shapes(i)["image"] for i in range(4)] == [
+        (3, 512, 512),
+        (3, 300, 448),
+        (3, 340, 512),
+        (3, 340, 512),
+    ]
 
 
-def test_held_out_photographs_come_out_of_wheels() -> None:
-    from held_out import FILES, photographs
-
-    for split in FILES:
-        names, x = photographs(32, split)
-        assert names == list(FILES[split])
-        assert x.shape == (len(names), 3, 32, 32)
-        assert -1 <= x.min() < x.max() <= 1
-        assert x.std((1, 2, 3)).min() > 0.1  # each shows something
-    assert FILES["test"].keys().isdisjoint(FILES["tuning"])
+def test_the_photographs_that_ship_are_small_and_listed() -> None:
+    files, told = list((ASSETS / "photographs_test").iterdir()), (ASSETS / "README.md").read_text()
+    assert sum(file.stat().st_size for file in files) < 2**20
+    assert all(f"| `{file.name}` |" in told for file in files)
 
 
-def test_a_wheel_without_the_photograph_is_told() -> None:
-    from held_out import path_of
-
-    with pytest.raises(FileNotFoundError, match=r"no data/none\.png in the package skimage;"):
-        path_of("skimage", "data/none.png")
-
-
-def untrained() -> VelocityDenoiser:
-    """An untrained prior of colour images of any size."""
-    torch.manual_seed(0)
-    return VelocityDenoiser(ConvUNet(widths=(8, 8), depths=(1, 1)), (3, None, None))
+def test_one_file_is_read_at_its_own_size(tmp_path: Path) -> None:
+    write(tmp_path / "other.png")
+    path = write(tmp_path / "mine.png", ramp(9, 14))
+    (item,) = Photographs(str(path), channels=1, multiple=1).selected()
+    assert item["name"] == "mine"
+    np.testing.assert_allclose(item["image"][0].numpy() * 127.5 + 127.5, np.arange(126).reshape(9, 14))
 
 
-@pytest.fixture
-def prior(tmp_path: Path) -> str:
-    """The file of such a prior."""
-    path = tmp_path / "prior.safetensors"
-    save_prior(path, untrained(), {"data": "none"})
-    return str(path)
+def test_pixels_at_the_border_are_cut_where_the_multiple_does_not_divide_a_side(tmp_path: Path) -> None:
+    path = write(tmp_path / "mine.png", ramp(10, 15))
+    whole, cut = (Photographs(str(path), channels=1, multiple=k).selected()[0]["image"] for k in (1, 4))
+    assert (cut == whole[:, 1:9, 1:13]).all()
 
 
-@pytest.fixture
-def no_bm3d(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A BM3D that does nothing, so that no test needs the package or its seconds."""
-    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d_rgb=lambda z, *settings: z))
+@pytest.mark.parametrize(("size", "expected"), [(8, (8, 8)), ((8, 12), (8, 12)), ((9, 13), (8, 12))])
+def test_a_size_is_covered_and_cut(tmp_path: Path, size: int | tuple[int, int], expected: tuple) -> None:
+    path = write(tmp_path / "mine.png", ramp(10, 15))
+    (item,) = Photographs(str(path), size).selected()
+    assert tuple(item["image"].shape) == (3, *expected)
 
 
-@pytest.mark.usefixtures("no_bm3d")
-def test_every_denoiser_is_told_at_every_noise(tmp_path: Path, prior: str) -> None:
-    import denoising
-
-    page = tmp_path / "page.md"
-    words = ["--prior", prior, "--limit", "2", "--size", "16", "--sigmas", "15", "50"]
-    denoising.main([*words, "--page", str(page)])
-    text = page.read_text()
-    for name in ("noisy", "prior, one call", "BM3D", "non-local means", "total variation"):
-        assert text.count(f"\n| {name} | ") == 2  # PSNR and SSIM
-    assert "| method | 15 | 50 | s / image |" in text
-    assert "astronaut, coffee, 16 x 16" in text
-    assert page.with_name("denoising.png").stat().st_size > 1000
+def test_what_is_too_small_is_named(tmp_path: Path) -> None:
+    images = Photographs(str(write(tmp_path / "mine.png", ramp(3, 9)))).selected()
+    with pytest.raises(ValueError, match=r"mine\.png has 3 x 9 pixels, fewer than data\.multiple=4"):
+        images.shapes(0)
 
 
-def test_classical_denoisers_take_noise_away() -> None:
-    from classical_denoisers import best_factor, non_local_means, total_variation
-    from denoising import noisy
-    from held_out import photographs
-
-    x = photographs(48, limit=2)[1]
-    y = noisy(x, 0.3)
-    assert torch.equal(y[:1], noisy(x[:1], 0.3))  # keyed by image
-    for denoised in (non_local_means(y, 0.3), total_variation(y, 0.3)):
-        assert denoised.shape == x.shape
-        assert (psnr(denoised, x) > psnr(y, x) + 1).all()
-    assert best_factor(x, y, 0.3, (1e-3, 1.0, 100.0)) == 1.0
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no photograph, .* at .*nowhere\.jpg"):
+        Photographs(str(tmp_path / "nowhere.jpg")).selected()
 
 
-def test_bm3d_takes_noise_away() -> None:
-    pytest.importorskip("bm3d")
-    from classical_denoisers import bm3d
-    from denoising import noisy
-    from held_out import photographs
-
-    x = photographs(32, limit=1)[1]
-    y = noisy(x, 0.3)
-    assert psnr(bm3d(y, 0.3), x) > psnr(y, x) + 1
+@pytest.mark.parametrize("damage", BROKEN)
+def test_what_is_broken_is_named(tmp_path: Path, damage) -> None:
+    with pytest.raises(ValueError, match=r"mine\.png cannot be read as an image"):
+        Photographs(str(damage(tmp_path / "mine.png"))).selected()
 
 
-def test_one_call_is_made_at_the_time_of_the_noise() -> None:
-    from denoising import one_call
-
-    denoiser = GaussianDenoiser(torch.zeros(3, 4, 4), torch.eye(48))
-    y = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(one_call(denoiser, y, 0.5), y / 1.25, rtol=0.01, atol=0.01)
-
-
-def problem_of(name: str, size: int = 16, limit: int = 2) -> tuple[Problem, torch.Tensor]:
-    """Held-out photographs measured as the scripts do, and the photographs."""
-    from held_out import photographs
-    from photograph_problems import MEASUREMENTS
-
-    parser = ArgumentParser()
-    parser.add_argument("--measurement", type=Measurement)
-    measurement = parser.instantiate(parser.parse_object({"measurement": MEASUREMENTS[name]})).measurement
-    names, x = photographs(size, limit=limit)
-    rng = NoiseStream.of(0, range(limit), "test")
-    ready = measurement.prepare(Images(tuple(x.shape[1:]), names, rng))
-    prior = SizedDenoiser(untrained(), x.shape[1:])
-    return Problem(ready.observe(x, rng), ready, prior, rng), x
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"size": 0}, "data.size must be positive, got 0"),
+        ({"multiple": 0}, "data.multiple must be at least 1, got 0"),
+        ({"channels": 2}, "data.channels must be 1 .* got 2"),
+        ({"batch_size": 0}, "data.batch_size must be at least 1"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Photographs(**settings)
 
 
-def test_total_variation_is_that_of_scikit_image() -> None:
-    from classical_solvers import TotalVariation
-    from held_out import photographs
-
-    x = photographs(24, limit=1)[1][:, :1]
-    y = x + 0.2 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    measurement = Measurement(Identity(), 0.2).prepare(Images.unnamed((1, 24, 24)))
-    prior = GaussianDenoiser(torch.zeros(1, 24, 24), torch.eye(24**2))
-    found = TotalVariation(500, weight=0.2)(Problem(y, measurement, prior, NoiseStream.of(0, [0], "test")))
-    expected = denoise_tv_chambolle(y[0, 0].numpy(), 0.2, eps=1e-8, max_num_iter=5000)
-    torch.testing.assert_close(found[0, 0], torch.from_numpy(expected), rtol=0, atol=5e-3)
-
-
-def test_differences_have_their_adjoint() -> None:
-    from classical_solvers import differences, differences_adjoint
-
-    rng = torch.Generator().manual_seed(0)
-    x, p = torch.randn(2, 3, 5, 4, generator=rng), torch.randn(2, 2, 3, 5, 4, generator=rng)
-    torch.testing.assert_close((differences(x) * p).sum(), (x * differences_adjoint(p)).sum())
-
-
-def test_total_variation_beats_the_pseudo_inverse() -> None:
-    from classical_solvers import TotalVariation
-    from photograph_problems import MEASUREMENTS
-
-    for name in MEASUREMENTS:
-        problem, x = problem_of(name, size=32)
-        guess = problem.measurement.operator.pinv(problem.y)
-        assert (psnr(TotalVariation(50)(problem), x) > psnr(guess, x)).all(), name
-
-
-def test_no_weight_of_total_variation_may_be_zero() -> None:
-    from classical_solvers import TotalVariation
-
-    with pytest.raises(ValueError, match=r"TotalVariation\.weight must be positive, got 0"):
-        TotalVariation(weight=0)
-
-
-@pytest.mark.usefixtures("no_bm3d")
-def test_bm3d_is_given_noise_that_falls_to_that_of_y(monkeypatch: pytest.MonkeyPatch) -> None:
-    import classical_solvers
-
-    levels = []
-    monkeypatch.setattr(classical_solvers, "bm3d", lambda x, sigma: levels.append(sigma) or x)
-    problem, x = problem_of("deblurring")
-    assert (
-        classical_solvers.BM3DPlugAndPlay(3, start=classical_solvers.TotalVariation(2))(problem).shape
-        == x.shape
-    )
-    assert levels == pytest.approx([0.2, 0.1, 0.05])
-
-
-def test_bicubic_enlarges_what_an_operator_made_smaller() -> None:
-    from classical_solvers import Bicubic
-
-    problem, x = problem_of("super_resolution", size=32)
-    enlarged = Bicubic()(problem)
-    assert (psnr(enlarged, x) > psnr(problem.measurement.operator.pinv(problem.y), x)).all()
-    with pytest.raises(TypeError, match="needs an operator that makes images smaller, got Inpainting"):
-        Bicubic()(problem_of("inpainting")[0])
-
-
-@pytest.mark.usefixtures("no_bm3d")
-def test_restored_photographs_are_told_of_every_method(
-    tmp_path: Path, prior: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import photographs_restored as script
-    from photograph_problems import SOLVERS
-
-    monkeypatch.setattr(script, "WEIGHTS", {"total_variation": script.WEIGHTS["total_variation"][:2]})
-    page, folder = tmp_path / "page.md", tmp_path / "results"
-    words = ["--prior", prior, "--limit", "1", "--size", "16", "--steps", "2", "2"]
-    words += ["--problems", "super_resolution", "--folder", str(folder), "--page", str(page)]
-    script.main([*words, "--accelerator", "cpu"])
-    text = page.read_text()
-    for name in ("bicubic", "bm3d", "pseudo_inverse", "total_variation", *SOLVERS):
-        assert text.count(f"\n| {name} | ") == 2, name  # the overview and the table
-        assert text.count(f"| super_resolution | {name} | ") == 1, name  # the settings
-    assert page.with_name("photographs.png").stat().st_size > 1000
-    page.unlink()
-    script.main([*words, "--page_only"])
-    assert page.read_text() == text
-
-
-def test_presets_are_written_for_each_problem(tmp_path: Path, prior: str) -> None:
-    from photograph_presets import main
-    from photograph_problems import candidates
-
-    folder, root = tmp_path / "presets", noise_pictures(tmp_path / "pictures")
-    words = ["--prior", prior, "--root", root, "--folder", str(folder), "--accelerator", "cpu"]
-    words += ["--count", "2", "--size", "16", "--steps", "2", "2", "--problems", "inpainting"]
-    main([*words, "--solvers", "ddrm", "diffpir"])
-    chosen = read_config(folder / "inpainting.yaml")["model"]["solvers"]
-    assert list(chosen) == ["ddrm", "diffpir"]
-    for name, known in candidates((2, 2)).items():
-        if name in chosen:
-            summary = json.loads((folder / "jobs" / name / "summary.json").read_text())
-            told = summary["problems"]["inpainting"]["solvers"]
-            reached = [told[f"{name}_{k}"]["psnr"]["mean"] for k in range(len(known))]
-            assert chosen[name] == known[reached.index(max(reached))]
-
-
-def test_pieces_are_the_middles_of_training_noise_pictures(tmp_path: Path) -> None:
-    from middle_crops import MiddleCrops
-
-    data = MiddleCrops(noise_pictures(tmp_path, count=4), size=8, count=2)
-    whole = ImageFolder(str(tmp_path), 16).dataset("train")
-    found = data.dataset("train")
-    assert len(found) == 2
-    assert list(found.names) == list(whole.names[:2])
-    torch.testing.assert_close(found[0]["image"], whole[0]["image"][:, 4:12, 4:12])
+def test_another_multiple_is_another_fingerprint(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "mine.png", ramp(9, 14)))
+    one, other = (Photographs(path, multiple=k).selected().fingerprint() for k in (1, 4))
+    assert one != other

@@ -1,11 +1,12 @@
 """Data modules."""
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes, shapes_of
 from lightning_inv.data.crops import ImageCrops
 from lightning_inv.data.digits import Digits
 from lightning_inv.data.fashion_mnist import FashionMNIST
 from lightning_inv.data.folder import ImageFolder
 from lightning_inv.data.measurements import MeasurementFolder
+from lightning_inv.data.photographs import Photographs
 from lightning_inv.data.sampler import StreamSampler
 from lightning_inv.data.samples import NoImages, SampleImages
 
@@ -18,6 +19,9 @@ __all__ = [
     "ImageFolder",
     "MeasurementFolder",
     "NoImages",
+    "Photographs",
     "SampleImages",
+    "Shapes",
     "StreamSampler",
+    "shapes_of",
 ]

@@ -6,15 +6,24 @@ one.
 """
 
 import abc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from lightning_inv.data.sampler import StreamSampler
+from lightning_inv.data.sampler import SameShape, StreamSampler, grouped
 from lightning_inv.noise import generator
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of what an item holds: ``image``, ``measurement``, both or neither."""
+
+
+def shapes_of(item: Mapping[str, Any]) -> Shapes:
+    """The shapes of the image and of the measurement of an item, or of a batch."""
+    return {key: tuple(item[key].shape) for key in ("image", "measurement") if key in item}
 
 
 class ImageDataset(Dataset, abc.ABC):
@@ -31,6 +40,21 @@ class ImageDataset(Dataset, abc.ABC):
     @abc.abstractmethod
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The item at ``index``; see the module's docstring for its keys."""
+
+    def shapes(self, index: int) -> Shapes:
+        """The shapes ``(C, H, W)`` of the image and of the measurement at ``index``, of those there are.
+
+        Those of the first item, unless a subclass has images of several sizes.
+        """
+        return self._alike
+
+    @cached_property
+    def _alike(self) -> Shapes:
+        return shapes_of(self[0])
+
+    def by_shape(self) -> list[list[int]]:
+        """The indices of images, in groups of one shape."""
+        return grouped(range(len(self)), self.shapes)
 
     @abc.abstractmethod
     def fingerprint(self) -> Any:
@@ -50,6 +74,9 @@ class First(ImageDataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.images[index]
+
+    def shapes(self, index: int) -> Shapes:
+        return self.images.shapes(index)
 
     def fingerprint(self) -> Any:
         return [self.images.fingerprint(), len(self)]
@@ -162,8 +189,13 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         images, (rank, ranks) = self.selected(), (self.trainer.global_rank, self.trainer.world_size)
         # Each problem begins with another rank, so that few images of many problems keep all ranks at work.
         shares = [self.todo(k)[(rank - k) % ranks :: ranks] for k in range(len(self.finished))]
-        loaders = [self._loader(Subset(images, share), persistent_workers=False) for share in shares]
+        loaders = [self.in_batches(images, share) for share in shares]
         return loaders if len(loaders) > 1 else loaders[0]
+
+    def in_batches(self, images: ImageDataset, indices: Sequence[int]) -> DataLoader:
+        """Batches of the images with these indices, those of one shape together."""
+        groups = SameShape(range(len(indices)), self.batch_size, shape=lambda k: images.shapes(indices[k]))
+        return self._loader(Subset(images, indices), batch_sampler=groups, persistent_workers=False)
 
     def _loader(self, images: Dataset, **settings: Any) -> DataLoader:
         settings = {"persistent_workers": self.num_workers > 0, **settings}

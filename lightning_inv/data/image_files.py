@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from lightning_inv.data.base import ImageDataset
+from lightning_inv.data.base import ImageDataset, Shapes
 from lightning_inv.data.decoding import decode, image_shape
 from lightning_inv.data.picture import Picture
 
@@ -119,6 +119,10 @@ class FolderDataset(ImageDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         image = read_image(self.files[index], self.channels, self.size, self.value_range)
         return {self.key: image, "name": self.names[index], "index": index}
+
+    def shapes(self, index: int) -> Shapes:
+        size = self.size or image_size(self.files[index], self.channels)
+        return {self.key: (self.channels, *size)}
 
     def fingerprint(self) -> list[Any]:
         contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files]

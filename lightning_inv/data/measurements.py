@@ -4,7 +4,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes
 from lightning_inv.data.image_files import (
     FolderDataset,
     broken,
@@ -12,7 +12,6 @@ from lightning_inv.data.image_files import (
     check_range,
     find_images,
     image_names,
-    image_size,
 )
 
 
@@ -26,6 +25,10 @@ class _Measured(ImageDataset):
         item = self.measurements[index]
         return item if self.truth is None else {**item, "image": self.truth[index]["image"]}
 
+    def shapes(self, index: int) -> Shapes:
+        truth = {} if self.truth is None else self.truth.shapes(index)
+        return {**self.measurements.shapes(index), **truth}
+
     def fingerprint(self) -> list[Any]:
         return [self.measurements.fingerprint(), self.truth.fingerprint() if self.truth else None]
 
@@ -35,7 +38,7 @@ class MeasurementFolder(ImageDataModule):
 
     Args:
         root: The folder of degraded images, as the operator would make them: for inpainting of the size of
-            the prior, for super-resolution smaller.
+            the images sought, for super-resolution smaller. A prior of any size takes images of several.
         truth: A folder of the true images, of the same names, if they are known.
         channels: The channels of the degraded images: 1 for grey, 3 for RGB, which become each other; any
             other number must be that of the files.
@@ -89,13 +92,6 @@ class MeasurementFolder(ImageDataModule):
         files = find_images(root)
         for why in broken(files, channels, self.value_range).values():
             raise ValueError(why)
-        first = image_size(files[0], channels)
-        for file in files:
-            if (size := image_size(file, channels)) != first:
-                raise ValueError(
-                    f"images to be restored must be of one size: {files[0]} has {first[0]} x {first[1]} "
-                    f"pixels, {file} has {size[0]} x {size[1]}."
-                )
         return FolderDataset(files, image_names(root, files), channels, None, key, self.value_range)
 
     def dataset(self, split: str) -> ImageDataset:

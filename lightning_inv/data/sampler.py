@@ -1,9 +1,10 @@
-"""The order of training images as a function of the seed and the number of batches taken, nothing else."""
+"""The order of images: in training a function of the seed and the number of batches taken, nothing else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Sampler
 
 from lightning_inv.noise import generator
 
@@ -57,3 +58,39 @@ class StreamSampler(Sampler[int]):
         return iter(
             order.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten().tolist()
         )
+
+
+class SameShape(BatchSampler):
+    """Batches of images of one shape: in order, but for images of another shape in between.
+
+    Args:
+        sampler: The indices.
+        batch_size: Images in a batch, at most.
+        drop_last: Lightning asks for it; no image is left out.
+        shape: The shapes of what is at an index.
+    """
+
+    def __init__(
+        self,
+        sampler: Iterable[int],
+        batch_size: int,
+        drop_last: bool = False,
+        shape: Callable[[int], Mapping[str, Any]] = lambda _: {},
+    ) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        groups = grouped(sampler, shape)
+        self.batches = [part[i : i + batch_size] for part in groups for i in range(0, len(part), batch_size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def grouped(indices: Iterable[int], shape: Callable[[int], Mapping[str, Any]]) -> list[list[int]]:
+    """Indices in groups of one shape, each in order."""
+    groups: dict[Any, list[int]] = {}
+    for i in indices:
+        groups.setdefault(tuple(shape(i).items()), []).append(i)
+    return list(groups.values())

@@ -12,9 +12,10 @@ from lightning import LightningModule
 from torch import Tensor, nn
 
 from lightning_inv.constraints import Measurement
-from lightning_inv.data import ImageDataset
-from lightning_inv.denoisers import Denoiser, MeteredDenoiser
+from lightning_inv.data import ImageDataset, Shapes, shapes_of
+from lightning_inv.denoisers import Denoiser, MeteredDenoiser, SizedDenoiser, TiledDenoiser
 from lightning_inv.memory import PeakMemory
+from lightning_inv.modules.shapes import check_measurement, check_sources, image_shape, of_shape
 from lightning_inv.modules.solutions import Restored, Solution
 from lightning_inv.modules.tasks import Task, Work, all_work, only_work, told_of
 from lightning_inv.noise import NoiseStream
@@ -41,6 +42,10 @@ class Restoration(LightningModule):
         packages: Packages, besides ``lightning_inv``, whose classes the prior's file may name.
         problems: Several problems, each by a name of one's choice, instead of ``measurement``; a solver that
             cannot deal with one of them is left out there.
+        tile: The side in pixels of the tiles in which the prior, one of any size, sees larger images; None
+            shows it whole images.
+        overlap: The pixels that neighbouring tiles share, see ``TiledDenoiser``.
+        size: Height and width of all images, for a prior of any size where the data do not tell them.
 
     Attributes:
         work: For each problem what is to be done; where there is only one, its name is empty.
@@ -51,7 +56,7 @@ class Restoration(LightningModule):
         FileNotFoundError: There is no prior at that path.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
         self,
         prior: Denoiser | Path | str,
         solvers: dict[str, Solver],
@@ -61,6 +66,9 @@ class Restoration(LightningModule):
         label: int | None = None,
         packages: Sequence[str] = (),
         problems: dict[str, Task] | None = None,
+        tile: int | None = None,
+        overlap: int = 32,
+        size: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         if samples < 1:
@@ -69,6 +77,10 @@ class Restoration(LightningModule):
             raise ValueError("give model.measurement or model.problems, not both; set the other to null.")
         if isinstance(prior, str | Path):
             prior = load_prior(prior, packages)
+        prior = prior if tile is None else TiledDenoiser(prior, tile, overlap)
+        if size is not None and min(size) < 1:
+            raise ValueError(f"model.size must be positive, got {list(size)}.")
+        prior = prior if size is None else SizedDenoiser(prior, (prior.shape[0], *size))
         self.prior = prior.eval().requires_grad_(False)
         self.solvers, self.measurement, self.problems = solvers, measurement, problems
         self.samples, self.seed, self.label, classes = samples, seed, label, self.prior.num_classes
@@ -103,51 +115,23 @@ class Restoration(LightningModule):
             )
         if not len(images):
             raise ValueError(f"there are no images in the split {self.trainer.datamodule.split!r}.")
-        first, names = images[0], [images.names[i] for i in range(len(images))]
-        if "image" in first and tuple(first["image"].shape) != tuple(self.prior.shape):
-            raise ValueError(
-                f"the images have shape {tuple(first['image'].shape)} (C, H, W), "
-                f"but the prior was trained on {tuple(self.prior.shape)}."
-            )
+        first, alike = images[0], images.by_shape()
         if self.prior.num_classes is not None and self.label is None and "label" not in first:
             raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")
         if len(self.work) > 1 and "measurement" in first:
             raise ValueError("the data are measurements of one problem: give model.measurement instead.")
         for name, work in self.work.items():
             with told_of(name):
-                self._check_measurement(work.measurement, first, names)
+                for indices in alike:
+                    self._check_work(work, images.shapes(indices[0]), [images.names[i] for i in indices])
 
-    def _check_measurement(
-        self, measurement: Measurement | None, first: dict[str, Any], names: list[str]
-    ) -> None:
-        """Raises ValueError unless the images, of which ``first`` is one, can be or were measured so."""
-        if measurement is None:
-            if "measurement" in first:
-                raise ValueError(
-                    "the data are measurements, but model.measurement does not say how they were made."
-                )
-            return
-        measurement.check(self.prior.shape, names)
-        if "measurement" not in first:
-            if "image" not in first:
-                raise ValueError(
-                    "there is nothing to measure: the data have neither images nor measurements."
-                )
-            return
-        if measurement.random:
-            part = measurement.operator if measurement.operator.random else measurement.noise
-            raise ValueError(
-                f"{type(part).__name__} would be drawn at random, but the images were "
-                "measured already: give it as it was, such as a mask by MaskFile or MaskFolder."
-            )
-        first_image = Images(self.prior.shape, names[:1], NoiseStream.of(self.seed, [0], "operator"))
-        operator = measurement.prepare(first_image).operator  # on the CPU, where buffers are in setup
-        expected = operator(torch.zeros(1, *self.prior.shape))[0].shape
-        if first["measurement"].shape != expected:
-            raise ValueError(
-                f"the measurements have shape {tuple(first['measurement'].shape)}, "
-                f"but the operator makes {tuple(expected)} of the prior's images."
-            )
+    def _check_work(self, work: Work, shapes: Shapes, names: list[str]) -> None:
+        """Raises ValueError unless images of these shapes and names can be restored."""
+        check_sources(work.measurement, shapes)
+        shape = image_shape(self.prior, work.measurement, shapes)
+        check_measurement(work.measurement, shape, shapes, names)
+        for solver in work.solvers.values():
+            solver.check(of_shape(self.prior, shape), work.measurement)
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Restored:
         if torch.is_inference_mode_enabled():
@@ -155,8 +139,10 @@ class Restoration(LightningModule):
         device = self.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         name, work = list(self.work.items())[dataloader_idx]
+        shapes = {key: shape[1:] for key, shape in shapes_of(batch).items()}
+        prior = of_shape(self.prior, image_shape(self.prior, work.measurement, shapes))
         with torch.autocast(device, enabled=False):  # the network alone runs in low precision
-            return self._restore(batch, name, work, MeteredDenoiser(self.prior, autocast))
+            return self._restore(batch, name, work, MeteredDenoiser(prior, autocast))
 
     def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
         if self.trainer.received_sigterm:  # Lightning ignores it in predict; this batch is on the disk by now
@@ -166,7 +152,8 @@ class Restoration(LightningModule):
         indices, names, truth = batch["index"].tolist(), list(batch["name"]), batch.get("image")
         measurement, y = work.measurement, batch.get("measurement")
         if measurement is not None:
-            measurement = self._prepare(measurement, indices, names)
+            images = Images(prior.shape, names, self._rng(indices, "operator"))
+            measurement = measurement.prepare(images)
         if y is None and measurement is not None:
             y = measurement.observe(truth, self._rng(indices, "measurement"))
         elif y is not None:
@@ -197,7 +184,7 @@ class Restoration(LightningModule):
         if not self._warm:
             first = replace(problem, label=None if problem.label is None else problem.label[:1])
             with torch.no_grad():
-                x_t = torch.zeros(1, *self.prior.shape, device=self.device)
+                x_t = torch.zeros(1, *problem.prior.shape, device=self.device)
                 first.denoise(x_t, torch.tensor(self.prior.schedule.T, device=self.device))
             self._warm = True
 
@@ -206,9 +193,6 @@ class Restoration(LightningModule):
         if self.prior.num_classes is None:
             return None
         return batch["label"] if self.label is None else torch.full_like(batch["index"], self.label)
-
-    def _prepare(self, measurement: Measurement, indices: Sequence[int], names: Sequence[str]) -> Measurement:
-        return measurement.prepare(Images(self.prior.shape, names, self._rng(indices, "operator")))
 
     def _rng(self, indices: Sequence[int], purpose: str, sample: int = 0) -> NoiseStream:
         return NoiseStream.of(self.seed, indices, purpose, sample, self.device)

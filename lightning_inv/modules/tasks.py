@@ -77,7 +77,7 @@ def only_work(
     check_names(solvers)
     if not solvers:
         raise ValueError("model.solvers must name at least one solver.")
-    if measurement is not None:
+    if measurement is not None and not prior.any_size:
         measurement.check(prior.shape)
     for solver in solvers.values():
         solver.check(prior, measurement)
@@ -103,7 +103,8 @@ def all_work(prior: Denoiser, solvers: dict[str, Solver], problems: dict[str, Ta
 
 def _work(prior: Denoiser, solvers: dict[str, Solver], measurement: Measurement) -> Work:
     check_names(solvers)
-    measurement.check(prior.shape)
+    if not prior.any_size:
+        measurement.check(prior.shape)
     able, refused = {}, {}
     for name, solver in solvers.items():
         try:

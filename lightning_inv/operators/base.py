@@ -65,6 +65,13 @@ class Operator(Recorded, nn.Module, abc.ABC):
         images = Images.unnamed(shape)
         return tuple(self.prepare(images)(torch.zeros(1, *shape)).shape[1:])
 
+    def image_size(self, measured: Sequence[int]) -> tuple[int, int] | None:
+        """Height and width of the images whose measurement has this shape; None if it does not tell.
+
+        They are those of the measurement, unless a subclass knows better.
+        """
+        return (measured[1], measured[2]) if len(measured) == 3 else None
+
     @property
     def random(self) -> bool:
         """Whether ``prepare`` draws what differs from image to image, rather than reads it."""

@@ -39,6 +39,10 @@ class Composition(Operator):
     def measured_shape(self, shape: tuple[int, int, int]) -> tuple[int, ...]:
         return self.outer.measured_shape(self._between(shape))
 
+    def image_size(self, measured: Sequence[int]) -> tuple[int, int] | None:
+        between = self.outer.image_size(measured)
+        return between and self.inner.image_size((measured[0], *between))
+
     def prepare(self, images: Images) -> Operator:
         between = Images(self._between(images.shape), images.names, images.rng)
         return type(self)(self.outer.prepare(between), self.inner.prepare(images))

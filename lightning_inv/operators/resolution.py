@@ -27,7 +27,23 @@ def need_divisor(operator: Operator, factor: int, shape: tuple[int, int, int]) -
         )
 
 
-class BlockAverage(SVDOperator):
+class LowResolution(Operator):
+    """What operators of low resolution share.
+
+    Attributes:
+        factor: Pixels of a side that become one; it divides height and width.
+    """
+
+    factor: int
+
+    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
+        need_divisor(self, self.factor, shape)
+
+    def image_size(self, measured: Sequence[int]) -> tuple[int, int]:
+        return self.factor * measured[1], self.factor * measured[2]
+
+
+class BlockAverage(LowResolution, SVDOperator):
     """Averages blocks of ``factor`` x ``factor`` pixels; all singular values are 0 or 1 / factor.
 
     A block of p = factor^2 pixels is rotated so that its first coefficient is its sum / sqrt(p), the only
@@ -42,9 +58,6 @@ class BlockAverage(SVDOperator):
         need_factor(self, factor)
         self.factor, self.p = factor, factor**2
         self.register_buffer("rotation", orthonormal_basis(torch.ones(self.p)), persistent=False)
-
-    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
-        need_divisor(self, self.factor, shape)
 
     def prepare(self, images: Images) -> Operator:
         self.check(images.shape)
@@ -70,7 +83,7 @@ class BlockAverage(SVDOperator):
         return z
 
 
-class BicubicDownsampling(Separable):
+class BicubicDownsampling(LowResolution, Separable):
     """Low resolution by the cubic kernel of Keys, a = -1/2, stretched by the factor; borders are mirrored.
 
     This is the "sr_bicubic" of DDRM, whose kernel has 4 factor taps. Singular values of a 64-pixel side and
@@ -86,9 +99,6 @@ class BicubicDownsampling(Separable):
         super().__init__()
         need_factor(self, factor)
         self.factor = factor
-
-    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
-        need_divisor(self, self.factor, shape)
 
     def matrices(self, height: int, width: int) -> tuple[Tensor, Tensor]:
         return bicubic_matrix(height, self.factor), bicubic_matrix(width, self.factor)
@@ -121,7 +131,7 @@ def mirrored(place: Tensor, size: int) -> Tensor:
     return torch.minimum(place, 2 * size - 1 - place)
 
 
-class AntialiasedResize(Differentiated):
+class AntialiasedResize(LowResolution, Differentiated):
     """Low resolution as image libraries make it: PyTorch's interpolation with antialiasing.
 
     Args:
@@ -133,9 +143,6 @@ class AntialiasedResize(Differentiated):
         super().__init__()
         need_factor(self, factor)
         self.factor, self.mode = factor, mode
-
-    def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
-        need_divisor(self, self.factor, shape)
 
     def forward(self, x: Tensor) -> Tensor:
         low = (x.shape[-2] // self.factor, x.shape[-1] // self.factor)

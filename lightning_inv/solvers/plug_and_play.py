@@ -97,7 +97,7 @@ class PlugAndPlay(Descent):
         if not isinstance(self.terms, dict) or not all(isinstance(t, Term) for t in self.terms.values()):
             raise TypeError(f"PlugAndPlay.terms must be Terms by their names, got {self.terms!r}.")
         for part in (self.latent, *(term.constraint for term in self.terms.values())):
-            if part is not None:
+            if part is not None and not prior.any_size:  # of a prior of any size once the shape is known
                 part.check(prior.shape)
 
     def iterates(self, problem: Problem) -> Iterator[Tensor]:

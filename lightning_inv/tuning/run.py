@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
-from torch.utils.data import DataLoader, Subset
 
 import lightning_inv
 from lightning_inv.callbacks.scores import score
 from lightning_inv.data import ImageDataModule
+from lightning_inv.data.base import First
 from lightning_inv.modules import Restoration
 from lightning_inv.recipes import describe
 from lightning_inv.solvers import Solver
@@ -47,7 +47,7 @@ class Trials:
         if search.seed == model.seed:
             raise ValueError(f"tune.seed must differ from model.seed, got {search.seed} for both.")
         images = data.selected()
-        self.images = Subset(images, range(min(search.images, len(images))))
+        self.images = First(images, search.images)
         if "image" not in images[0]:
             raise ValueError("a search compares with true images: the data have none.")
         self.restoration({path: part.first for path, part in read_space(search.space).items()})
@@ -67,7 +67,7 @@ class Trials:
         """Yields the measure of each image of a batch, batch by batch."""
         device = self.trainer.strategy.root_device
         model = self.restoration(values).to(device)
-        for batch in DataLoader(self.images, batch_size=self.data.batch_size):
+        for batch in self.data.in_batches(self.images, range(len(self.images))):
             there = model.transfer_batch_to_device(batch, device, 0)
             with self.trainer.precision_plugin.predict_step_context():
                 restored = model.predict_step(there, 0)
