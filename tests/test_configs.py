@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 from fakes import write_idx, write_pictures
-from helpers import refusal
+from helpers import refusal, tiny_prior
+from PIL import Image
 
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer, train
 from lightning_inv.configuration import read_config, same_class
 from lightning_inv.modules import Restoration
+from lightning_inv.priors import save_prior
 
 QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]
 SMALL = ["--data.size=16", "--data.sides=[16]", "--data.val_crops=2"]
@@ -24,11 +26,24 @@ def names(kind: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Fashion-MNIST, and a folder of pictures."""
+    """A tiny Fashion-MNIST, a folder of pictures, and a prior in the place of that of photographs."""
     root = tmp_path_factory.mktemp("data")
     write_idx(root, train=200, test=4)
     write_pictures(root / "pictures", count=60, size=(70, 66))
+    save_prior(root / "photographs.safetensors", tiny_prior((3, None, None)), {})
     return root
+
+
+@pytest.mark.parametrize("name", names("problems/photographs"))
+def test_a_photograph_of_ones_own_is_restored(name: str, data: Path, tmp_path: Path) -> None:
+    """A side that 4 does not divide loses pixels at the border."""
+    write_pictures(tmp_path, count=1, size=(33, 25))
+    path = CONFIGS / "problems" / "photographs" / f"{name}.yaml"
+    solvers = '--model.solvers={"ddrm": {"class_path": "DDRM", "init_args": {"steps": 2}}}'
+    own = [f"--data.path={tmp_path / '000.png'}", f"--model.prior={data / 'photographs.safetensors'}"]
+    tiles = ["--model.tile=16", "--model.overlap=4"]
+    infer([f"--config={path}", f"--folder={tmp_path / 'out'}", *own, *tiles, solvers, *QUIET])
+    assert Image.open(tmp_path / "out" / "ddrm" / "000.png").size == (24, 32)
 
 
 @pytest.mark.parametrize("name", names("priors"))
@@ -83,7 +98,15 @@ def solvers_of(*paths: Path) -> dict[str, dict]:
 def test_problem_is_solved(name: str, data: Path, tmp_path: Path) -> None:
     path = CONFIGS / "problems" / f"{name}.yaml"
     source = read_config(path)["data"]["class_path"]
-    where = {"FashionMNIST": [f"--data.root={data}", "--data.limit=2"], "NoImages": ["--data.count=2"]}
+    where = {
+        "FashionMNIST": [f"--data.root={data}", "--data.limit=2"],
+        "NoImages": ["--data.count=2"],
+        "Photographs": [
+            f"--model.prior={data / 'photographs.safetensors'}",
+            "--data.size=16",
+            "--data.limit=2",
+        ],
+    }
     steps = quick(solvers_of(CONFIGS / "infer.yaml", path))
     summary = infer([f"--config={path}", f"--folder={tmp_path}", *where[source], *QUIET, *steps])
     assert summary["images"] == 2
@@ -93,6 +116,7 @@ MEASURED = [
     name
     for name in names("problems")
     if read_config(CONFIGS / "problems" / f"{name}.yaml")["model"]["measurement"]
+    and not name.startswith("photographs/")  # they need a prior of photographs
 ]
 
 
