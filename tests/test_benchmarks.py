@@ -7,6 +7,9 @@ import pytest
 import torch
 import yaml
 from fakes import write_idx
+from helpers import tiny_prior
+
+from lightning_inv.priors import save_prior
 
 ROOT = Path(__file__).parents[1]
 
@@ -180,3 +183,23 @@ def test_live_bytes_are_those_that_tensors_hold() -> None:
         del view
         assert live.now == 400
     assert live.peak == 400 * 3
+
+
+def test_seams_are_measured_of_every_photograph(tmp_path: Path) -> None:
+    import seams
+
+    save_prior(tmp_path / "prior.safetensors", tiny_prior((3, None, None)), {})
+    page = tmp_path / "page.md"
+    words = ["--prior", str(tmp_path / "prior.safetensors"), "--size", "24", "40", "--tile", "16"]
+    seams.main([*words, "--overlap", "12", "--steps", "2", "--limit", "2", "--page", str(page)])
+    rows = [line.split(" | ") for line in page.read_text().splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[2:]] == ["| astronaut", "| chelsea"]
+    for _, apart, seeds, *_ in rows[2:]:
+        assert float(apart) < 1e-4 < float(seeds)  # the network sees no farther than a quarter of the overlap
+
+
+def test_seams_are_where_tiles_overlap() -> None:
+    import seams
+
+    near = seams.near_seams((1, 5, 8), tile=5, overlap=2)
+    assert near.all(0).nonzero().flatten().tolist() == [3, 4]
