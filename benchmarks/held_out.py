@@ -9,8 +9,6 @@ from torch import Tensor
 
 from lightning_inv.data import ImageDataModule, ImageDataset
 from lightning_inv.data.image_files import FolderDataset
-from lightning_inv.denoisers import Denoiser, SizedDenoiser
-from lightning_inv.priors import load_prior
 
 FILES: dict[str, dict[str, tuple[str, str]]] = {
     "test": {
@@ -80,13 +78,3 @@ def photographs(
     """
     items = HeldOut(size, split=split, limit=limit).selected()
     return list(items.names), torch.stack([item["image"] for item in items])
-
-
-def sized_prior(path: str, size: int = 256) -> Denoiser:
-    """A prior of colour images of any size as one of ``size`` x ``size`` pixels, as infer.py wants it.
-
-    Args:
-        path: A file, or the name of a prior that ships with the package.
-        size: Height and width in pixels.
-    """
-    return SizedDenoiser(load_prior(path), (3, size, size))

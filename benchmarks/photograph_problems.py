@@ -10,22 +10,13 @@ from candidates import SPACINGS, Entry, grid, with_settings
 from pages import note_environment
 
 from lightning_inv.callbacks.manifest import Manifest
-from lightning_inv.cli import infer
+from lightning_inv.cli import CONFIGS, infer
+from lightning_inv.configuration import read_config
 
-SIGMA = 0.05  # in units of images in [-1, 1]; 0.025 in those of [0, 1]
+FOLDER = CONFIGS / "problems" / "photographs"
 MEASUREMENTS: dict[str, dict[str, Any]] = {
-    "inpainting": {"operator": {"class_path": "Inpainting"}, "sigma": SIGMA},  # half of the pixels, at random
-    "super_resolution": {
-        "operator": {"class_path": "BlockAverage", "init_args": {"factor": 4}},
-        "sigma": SIGMA,
-    },
-    "deblurring": {
-        "operator": {
-            "class_path": "SeparableBlur",
-            "init_args": {"kernel": {"class_path": "GaussianKernel", "init_args": {"width": 9, "std": 2.0}}},
-        },
-        "sigma": SIGMA,
-    },
+    name: read_config(FOLDER / f"{name}.yaml")["model"]["measurement"]
+    for name in ("inpainting", "super_resolution", "deblurring")
 }
 """How each problem measures, as configurations have it."""
 
@@ -87,15 +78,13 @@ def run(
     Args:
         folder: Where results go.
         solvers: The solvers of each problem.
-        data: The data, with their ``size``.
+        data: The data.
         images: How many images they are.
         options: The ``prior`` and the ``accelerator`` of the command line.
         more: More words for infer.py.
     """
     tasks = {name: {"measurement": MEASUREMENTS[name], "solvers": solvers[name]} for name in solvers}
-    prior = {"path": options.prior, "size": data["init_args"]["size"]}
-    model = {"measurement": None, "solvers": {}, "problems": tasks}
-    model["prior"] = {"class_path": "held_out.sized_prior", "init_args": prior}
+    model = {"prior": options.prior, "measurement": None, "solvers": {}, "problems": tasks}
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "begun.yaml"
     config.write_text(yaml.safe_dump({"model": model, "data": data}, sort_keys=False))

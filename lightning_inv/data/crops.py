@@ -1,15 +1,16 @@
 """Random crops of pictures, to train a prior that restores images of any size."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from lightning_inv.data.base import ImageDataset
+from lightning_inv.data.crop_sampler import Crop, CropSampler
 from lightning_inv.data.folder import ImageFolder
 from lightning_inv.data.image_files import open_image
 from lightning_inv.data.picture import Picture
@@ -17,53 +18,6 @@ from lightning_inv.noise import generator
 
 MEMORY = 2**31
 """Bytes of pictures that are held in memory; others are decoded again for each crop."""
-
-
-class Crop(NamedTuple):
-    """Which crop of a stream: its number, and its side in pixels."""
-
-    number: int
-    side: int
-
-
-class CropSampler(Sampler[list[Crop]]):
-    """Batches of crops that go on exactly where an interrupted run stopped.
-
-    Batch b of all ranks together is a function of the seed and b; all crops of a batch have one side.
-
-    Args:
-        sides: The sides of crops, each as likely as the others.
-        batch_size: Crops in a batch of one rank.
-        rank: This rank.
-        world_size: The number of ranks.
-        seed: Sides follow from it.
-        batches_taken: Tells how many batches each rank has taken so far; asked when a pass begins.
-        batches: The batches of one pass.
-    """
-
-    def __init__(
-        self,
-        sides: Sequence[int],
-        batch_size: int,
-        rank: int,
-        world_size: int,
-        seed: int,
-        batches_taken: Callable[[], int],
-        batches: int,
-    ) -> None:
-        self.sides, self.batch_size, self.rank, self.world_size = list(sides), batch_size, rank, world_size
-        self.seed, self.batches_taken, self.batches = seed, batches_taken, batches
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Iterator[list[Crop]]:
-        taken = self.batches_taken()
-        for batch in range(taken, taken - taken % self.batches + self.batches):
-            rng = generator(self.seed, batch, "side")
-            side = self.sides[int(torch.randint(len(self.sides), (), generator=rng))]
-            first = (batch * self.world_size + self.rank) * self.batch_size
-            yield [Crop(number, side) for number in range(first, first + self.batch_size)]
 
 
 class Pictures:
