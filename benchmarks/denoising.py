@@ -11,12 +11,12 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from classical_denoisers import Denoise, best_factor, bm3d, non_local_means, total_variation
 from held_out import photographs
-from pages import cell, environment, listed, table, write_part
+from pages import cell, environment, table, told_prior, write_part
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import center_crop
@@ -25,7 +25,7 @@ from lightning_inv.callbacks.pictures import comparison, write_picture
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.metrics import psnr, ssim
 from lightning_inv.noise import NoiseStream
-from lightning_inv.priors import load_prior, read_provenance
+from lightning_inv.priors import load_prior
 
 PRIOR, BM3D = "prior, one call", "BM3D"
 FACTORS = (0.5, 0.7, 1.0, 1.4)
@@ -125,15 +125,14 @@ Made by `benchmarks/denoising.py`, not by hand. The prior minus BM3D: {bar}, mea
 - Code: {environment()}
 - Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, out of the wheels of
   scikit-image and scikit-learn; no prior was trained on them
-- Prior: {listed({"name": options.prior} | read_provenance(options.prior))}; NFE 1, at the time whose noise is
+- Prior: {told_prior(options.prior)}; NFE 1, at the time whose noise is
   nearest, in 32 bits
 - Noise: sigma of images in [0, 255] heads each column; of images in [-1, 1] it is {", ".join(told)}
 - BM3D: `bm3d_rgb` of the package bm3d, profile np. Non-local means and total variation: those of
-  scikit-image, `benchmarks/classical_denoisers.py`; the weight of the latter, of {FACTORS} times sigma, is
-  chosen for each sigma on three other photographs
+  scikit-image, `benchmarks/classical_denoisers.py`; the weight of the latter is chosen for each
+  sigma on three other photographs, of {", ".join(map(str, FACTORS))} times sigma
 
-PSNR in dB, of what is clipped to [-1, 1]; means over photographs ± standard errors of the mean. Seconds are
-for one photograph at the first sigma.
+Means over photographs ± standard errors of the mean; of images clipped to [-1, 1]. PSNR in dB:
 
 {rows(found, "psnr", ".2f")}
 
@@ -141,21 +140,24 @@ SSIM:
 
 {rows(found, "ssim", ".3f")}
 
+Seconds for one photograph at the first sigma: {times(found)}.
+
 ![one photograph denoised by each method](denoising.png)
 """
 
 
+def times(found: dict[float, dict[str, Measured]]) -> str:
+    """How long each method took at the first noise."""
+    return ", ".join(f"{name} {one.seconds:.2f}" for name, one in next(iter(found.values())).items())
+
+
 def rows(found: dict[float, dict[str, Measured]], measure: str, form: str) -> str:
-    """A row a method, a column a noise, and the time."""
-    first = next(iter(found.values()))
-    cells: dict[str, list[Any]] = {
-        name: [
-            *(cell(getattr(measured[name], measure), form) for measured in found.values()),
-            f"{first[name].seconds:.2f}",
-        ]
-        for name in first
+    """A row a method, a column a noise."""
+    cells = {
+        name: [cell(getattr(measured[name], measure), form) for measured in found.values()]
+        for name in next(iter(found.values()))
     }
-    return table(["method", *(f"{sigma:g}" for sigma in found), "s / image"], cells)
+    return table(["method", *(f"{sigma:g}" for sigma in found)], cells)
 
 
 def strip(x: Tensor, sigma: float, measured: dict[str, Measured]) -> Image.Image:

@@ -11,6 +11,7 @@ import torch
 
 from lightning_inv.callbacks.manifest import write_json
 from lightning_inv.callbacks.report import statistics
+from lightning_inv.priors import read_provenance
 
 
 def write_part(page: Path, name: str, text: str) -> None:
@@ -56,6 +57,11 @@ def noted_environments(folder: Path) -> str:
 def listed(facts: dict[str, Any]) -> str:
     """Facts such as the provenance of a prior, in one line."""
     return ", ".join(f"{key} {x:.4g}" if type(x) is float else f"{key} {x}" for key, x in facts.items())
+
+
+def told_prior(path: str) -> str:
+    """The name of a prior, or of its file, and where its weights come from."""
+    return listed({"name": Path(path).name} | read_provenance(path))
 
 
 def cell(values: list[Any], form: str) -> str:

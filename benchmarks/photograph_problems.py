@@ -24,7 +24,7 @@ PLAN = {"class_path": "Grid", "init_args": {"spacing": "quadratic", "high": 0.5,
 SAMPLERS: dict[str, list[Entry]] = {
     "ddrm": grid("DDRM", spacing=SPACINGS, eta=[0.85, 1.0]),
     "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS, eta=[0.85, 1.0]),
-    "diffpir": grid("DiffPIR", zeta=[0.3, 1.0], weight=[0.3, 1.0, 3.0]),
+    "diffpir": grid("DiffPIR", spacing=SPACINGS, zeta=[0.3], weight=[1.0, 0.3, 3.0]),
     "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
     "mmps": grid("MMPS", spacing=SPACINGS, eta=[0.0, 1.0]),
     "dps": grid("DPS", spacing=SPACINGS, zeta=[1.0, 3.0, 10.0]),

@@ -20,7 +20,7 @@ import yaml
 from candidates import Entry, best, grid
 from comparison_page import part
 from held_out import FILES
-from pages import listed, write_part
+from pages import listed, told_prior, write_part
 from photograph_problems import MEASUREMENTS, STEPS, candidates, numbered, run
 from PIL import Image
 
@@ -30,7 +30,6 @@ from lightning_inv.callbacks.pages import LEGEND
 from lightning_inv.callbacks.pictures import write_picture
 from lightning_inv.callbacks.tables import markdown
 from lightning_inv.configuration import read_config
-from lightning_inv.priors import read_provenance
 
 TV = "classical_solvers.TotalVariation"
 WEIGHTS = {"total_variation": grid(TV, weight=[0.0015, 0.003, 0.006, 0.012, 0.025, 0.05])}
@@ -114,7 +113,7 @@ Made by `benchmarks/photographs_restored.py`, not by hand.
 
 - Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, out of the wheels of
   scikit-image and scikit-learn; no prior was trained on them
-- Prior: {listed({"name": options.prior} | read_provenance(options.prior))}
+- Prior: {told_prior(options.prior)}
 - Settings of solvers with a prior: {source}
 - Total variation: `benchmarks/classical_solvers.py`; its weight, of {weights()}, is chosen
   for each problem on three other photographs. bm3d: half-quadratic splitting with BM3D, from that start

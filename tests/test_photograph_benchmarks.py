@@ -79,7 +79,7 @@ def test_every_denoiser_is_told_at_every_noise(tmp_path: Path, prior: str) -> No
     text = page.read_text()
     for name in ("noisy", "prior, one call", "BM3D", "non-local means", "total variation"):
         assert text.count(f"\n| {name} | ") == 2  # PSNR and SSIM
-    assert "| method | 15 | 50 | s / image |" in text
+    assert text.count("\n| method | 15 | 50 |\n") == 2
     assert "astronaut, coffee, 16 x 16" in text
     assert page.with_name("denoising.png").stat().st_size > 1000
 
