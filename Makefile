@@ -1,4 +1,4 @@
-# make demo: install into .venv and restore the sample images.   make test: install what tests need and run them.
+# make demo: install into .venv and restore two photographs.   make test: install what tests need and run them.
 PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check

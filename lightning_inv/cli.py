@@ -106,14 +106,14 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
 
 
 def infer(args: list[str] | None = None) -> dict[str, Any]:
-    """Restores images and returns the summary of the run; without arguments, inpaints the sample images.
+    """Restores images and returns the summary of the run; without arguments, does ``configs/demo.yaml``.
 
     Of several problems, the summary holds those of each, by name, under ``problems``.
 
     Args:
         args: The arguments; None for those of the process.
     """
-    words = sys.argv[1:] if args is None else args
+    words = (sys.argv[1:] if args is None else args) or ["--config", str(CONFIGS / "demo.yaml")]
     cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
     trainer, data, model, folder = cli.trainer, cli.datamodule, cli.model, cli.config.folder
     with cli.plain_errors():
@@ -130,8 +130,8 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         }
         comparison: Comparison = cli._get(cli.config_init, "compare")
         text = as_text(told[""]) if model.problems is None else comparison.write(told, indices)
-    grids = f"{folder}/grids" if model.problems is None else f"{folder}/comparison.md"
-    say(trainer, f"\n{text}\n\nresults: {folder} (compare: {grids})")
+    shown = "grids" if model.problems is None else "comparison.png"
+    say(trainer, f"\n{text}\n\nresults: {folder} (look at {folder}/{shown})")
     return told[""] if model.problems is None else {"problems": told}
 
 

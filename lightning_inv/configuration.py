@@ -19,6 +19,8 @@ ATOMIC = frozenset({"problems", "solvers", "terms", "callbacks", "logger"})
 def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file of settings; those of the file that its key ``include`` names lie beneath, key by key.
 
+    Where ``model.problems`` names a file for a problem, its measurement and solvers are those of that file.
+
     Args:
         path: The file.
         above: The files that include it.
@@ -37,12 +39,25 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
         raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(content, dict):
         raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
+    if isinstance(model := content.get("model"), dict) and isinstance(model.get("problems"), dict):
+        model["problems"] = {
+            name: _problem(Path(path).parent / given) if isinstance(given, str) else given
+            for name, given in model["problems"].items()
+        }
     beneath = content.pop("include", None)
     if not beneath:
         return content
     if not isinstance(beneath, str):
         raise ValueError(f"include in {path} must name one file, got {beneath!r}.")
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
+
+
+def _problem(path: Path) -> dict[str, Any]:
+    """The measurement and the solvers of a file that is a configuration of one problem."""
+    model = read_config(path).get("model")
+    if not isinstance(model, dict) or not model.get("measurement"):
+        raise ValueError(f"{path} is no problem: it has no model.measurement.")
+    return {key: model[key] for key in ("measurement", "solvers") if key in model}
 
 
 def merge(below: Any, above: Any, atomic: frozenset[str] = ATOMIC) -> Any:

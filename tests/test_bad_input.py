@@ -72,7 +72,10 @@ OF_TRAIN = [
         "1 x 5000 images on each of 1 devices, got 1439; make data.batch_size smaller.",
     ),
     ("--data SampleImages", "SampleImages has no images to train on."),
-    ("--model.denoiser.shape [8,8]", "shape must be three positive numbers (C, H, W), got [8, 8]."),
+    (
+        "--model.denoiser.shape [8,8]",
+        "shape must be three positive numbers (C, H, W), or (C, null, null) for any size, got [8, 8].",
+    ),
     (
         "--model.denoiser.shape [1,16,16]",
         "images have shape (1, 8, 8) (C, H, W), but model.denoiser.shape is",
@@ -98,7 +101,7 @@ EXPLAINED = [
         "--model.measurement.operator Blur",
         "operator: there is no class 'Blur'; known: AntialiasedResize, .*Identity",
     ),
-    ("--data Digitz", "data: there is no class 'Digitz'; known: Digits, FashionMNIST, ImageCrops, ImageFol"),
+    ("--data Digitz", "data: there is no class 'Digitz'; known: Digits, FashionMNIST, "),
     ("--data.batch_siz 3", "data: Digits: there is no 'batch_siz', did you mean 'batch_size'?"),
     ("--data.limit 0", "error: data.limit must be at least 1, got 0."),
     ("--data.batch_size 0", "error: data.batch_size must be at least 1, got 0."),

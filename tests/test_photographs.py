@@ -70,7 +70,7 @@ def test_what_is_broken_is_named(tmp_path: Path, damage) -> None:
     [
         ({"size": 0}, "data.size must be positive, got 0"),
         ({"multiple": 0}, "data.multiple must be at least 1, got 0"),
-        ({"channels": 2}, "data.channels must be 1 .* got 2"),
+        ({"channels": 0}, "data.channels must be at least 1 .* got 0"),
         ({"batch_size": 0}, "data.batch_size must be at least 1"),
     ],
 )

@@ -51,6 +51,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(root / "my_images", count=60, size=(70, 66))
     write_pictures(root / "my_photos", count=2, size=(64, 64))
     write_pictures(root / "my_masks", count=2, size=(64, 64))
+    write_pictures(root / "photo", count=1, size=(50, 38))
+    (root / "photo" / "000.png").rename(root / "my_photo.jpg")
     return root
 
 
@@ -71,15 +73,16 @@ def test_training_command(words: list[str], here: Path) -> None:
 
 
 ELSEWHERE = {"configs/compare.yaml", "configs/tune.yaml"}  # other tests run them in fewer steps
-RESTORATIONS = [words for words in commands("infer.py") if not ELSEWHERE & set(words)]
+RESTORATIONS = [words for words in commands("infer.py") if words and not ELSEWHERE & set(words)]
 
 
 @pytest.mark.parametrize("words", RESTORATIONS, ids=" ".join)
 def test_restoration_command(words: list[str], here: Path) -> None:
     solvers = ["ddrm"] if "ddrm.yaml" in " ".join(words) else ["ddrm", "reddiff", "plug_and_play"]
-    quick = [f"--model.solvers.{solver}.steps=2" for solver in solvers]
+    photographs = "my_photo.jpg" in words
+    quick = [f"--model.solvers.{solver}.steps=2" for solver in [*solvers, *["diffpir"] * photographs]]
     summary = infer([*words, *QUIET, *QUICK_INFER, *quick])
-    assert summary["images"] == 2
+    assert summary["images"] == (1 if photographs else 2)
 
 
 def test_python_block_runs() -> None:
@@ -110,11 +113,14 @@ def test_what_is_written_to_extend_the_package_runs(here: Path, monkeypatch: pyt
         assert set(told) == {*solvers, *([] if alone else ["mine"])}
 
 
-def test_what_is_written_of_training_runs(here: Path) -> None:
+def test_what_is_written_of_training_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the page: what goes on or starts from a prior finds it."""
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    write_pictures(tmp_path / "my_images", count=60, size=(70, 66))
+    monkeypatch.chdir(tmp_path)
     small = ["--model.denoiser.network.widths=[8,8,8,8]", "--data.val_crops=2", "--quality.count=1"]
     for code in blocks("yaml", TRAINING):
-        (here / code.split()[1]).write_text(code)  # the first line names the file
+        (tmp_path / code.split()[1]).write_text(code)  # the first line names the file
     for words in commands("train.py", TRAINING):
         cli = train([*words, *QUIET, *QUICK_TRAIN, *small])
         assert (Path(cli.trainer.default_root_dir) / "quality.json").exists()

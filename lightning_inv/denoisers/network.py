@@ -23,7 +23,7 @@ class NetworkDenoiser(Denoiser):
         schedule: The noise schedule; the linear one if None.
 
     Raises:
-        ValueError: ``shape`` is not three positive numbers; when called, the network returns fewer channels
+        ValueError: ``shape`` is none of these; when called, the network returns fewer channels
             than an image has.
     """
 
@@ -31,11 +31,12 @@ class NetworkDenoiser(Denoiser):
         self, network: Network, shape: Sequence[int | None], schedule: Schedule | None = None
     ) -> None:
         super().__init__()
-        sides = list(shape[1:])
-        if len(shape) != 3 or shape[0] is None or (None in sides and sides != [None, None]):
-            raise ValueError(f"shape must be (C, H, W), or (C, null, null) for any size, got {list(shape)}.")
-        if any(length is not None and length < 1 for length in shape):
-            raise ValueError(f"shape must be three positive numbers (C, H, W), got {list(shape)}.")
+        known = shape[:1] if list(shape[1:]) == [None, None] else shape
+        if len(shape) != 3 or None in known or min(known) < 1:
+            raise ValueError(
+                "shape must be three positive numbers (C, H, W), or (C, null, null) for any size, "
+                f"got {list(shape)}."
+            )
         self.network, self.schedule = network, schedule or LinearSchedule()
         self.num_classes = network.num_classes
         self.shape = tuple(shape)
