@@ -234,7 +234,8 @@ def usage(data: ImageDataModule, shape: Sequence[int | None], prior: Path) -> st
     """
     words = ["python", "infer.py", "--model.prior", str(prior)]
     if None in shape:
-        return shlex.join([*words, "--data.path"]) + " PICTURE"
+        colours = ["--data.channels", str(shape[0])] if shape[0] != 3 else []
+        return shlex.join([*words, "--data", "Photographs", *colours, "--data.path"]) + " PICTURE"
     channels, height, width = (str(length) for length in shape)
     size = height if height == width else f"[{height},{width}]"
     source = ["--data", "ImageFolder", "--data.root", str(data.root), "--data.size", size]

@@ -27,6 +27,7 @@ QUIET = [
     "--trainer.enable_progress_bar=false",
     "--trainer.enable_model_summary=false",
 ]
+FEW_STEPS = [f"--model.solvers.{name}.steps=2" for name in ("ddrm", "reddiff", "plug_and_play")]
 QUICK = [
     *QUIET,
     "--trainer.max_steps=2",
@@ -174,19 +175,20 @@ def test_the_prior_of_small_pictures_restores_as_is_told(
     monkeypatch.chdir(tmp_path)
     trained(pictures(tmp_path / "small", [(8, 9)] * 6))
     words = shlex.split(capsys.readouterr().out.rpartition("restore with it: python infer.py ")[2])
-    quick = [f"--model.solvers.{name}.steps=2" for name in ("ddrm", "reddiff", "plug_and_play")]
-    assert infer([*words, *QUIET, *quick, "--data.limit=1"])["images"] == 1
+    assert infer([*words, *QUIET, *FEW_STEPS, "--data.limit=1"])["images"] == 1
 
 
-def test_the_prior_of_other_pictures_is_one_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_prior_of_other_pictures_restores_one_of_any_size_as_is_told(
+    channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    cli = trained(pictures(tmp_path / "photos", [(20, 30), (40, 20)], 3), "--data.val_crops=1")
-    assert cli.model.denoiser.shape == (3, None, None)
-    assert capsys.readouterr().out.endswith(
-        "python infer.py --model.prior runs/photos/prior.safetensors --data.path PICTURE\n"
-    )
+    cli = trained(pictures(tmp_path / "photos", [(20, 30), (40, 20)], channels), "--data.val_crops=1")
+    assert cli.model.denoiser.shape == (channels, None, None)
+    words = shlex.split(capsys.readouterr().out.rpartition("restore with it: python infer.py ")[2])
+    assert words[-1] == "PICTURE"
+    own = str(next((tmp_path / "photos").iterdir()))
+    assert infer([*words[:-1], own, *QUIET, *FEW_STEPS])["images"] == 1
 
 
 def test_one_picture_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
