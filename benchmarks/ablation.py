@@ -96,7 +96,8 @@ def measure(variant: str, options: argparse.Namespace, more: list[str]) -> None:
     config = path.with_name("variant.yaml")
     config.write_text(yaml.safe_dump(configuration(variant), sort_keys=False))
     words = ["--config", str(config), "--data.root", options.root, "--folder", str(path.parent)]
-    words += ["--trainer.max_steps", str(options.steps), "--samples.count", "0", *more]
+    words += ["--trainer.max_steps", str(options.steps), "--samples.count", "0"]
+    words += ["--baseline.images", "0", "--quality.count", "0", *more]
     if (path.parent / "checkpoints" / "last.ckpt").exists():
         words += ["--ckpt_path", "last"]
     data = train(words).datamodule
