@@ -19,9 +19,10 @@ Denoise = Callable[[Tensor, float], Tensor]
 def bm3d(y: Tensor, sigma: float) -> Tensor:
     """BM3D of the package ``bm3d``, in its opponent colours.
 
-    Source: Dabov et al. (2007), Image denoising by sparse 3-D transform-domain collaborative filtering.
+    Source: Dabov et al. (2007), Image denoising by sparse 3-D transform-domain collaborative filtering;
+    the package is of Mäkinen et al. (2020), https://doi.org/10.1109/TIP.2020.3014721, for non-commercial use.
     """
-    from bm3d import bm3d_rgb  # compiled, and of a licence of its own: only who measures it needs it
+    from bm3d import bm3d_rgb  # only who measures it needs it
 
     return one_by_one(lambda image: bm3d_rgb(image, sigma / 2), y)
 

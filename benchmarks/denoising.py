@@ -128,8 +128,9 @@ Made by `benchmarks/denoising.py`, not by hand. The prior minus BM3D: {bar}, mea
 - Prior: {told_prior(options.prior)}; NFE 1, at the time whose noise is
   nearest, in 32 bits
 - Noise: sigma of images in [0, 255] heads each column; of images in [-1, 1] it is {", ".join(told)}
-- BM3D: `bm3d_rgb` of the package bm3d, profile np. Non-local means and total variation: those of
-  scikit-image, `benchmarks/classical_denoisers.py`; the weight of the latter is chosen for each
+- BM3D: `bm3d_rgb` of the package bm3d, profile np (Mäkinen, Azzari, Foi, 2020,
+  https://doi.org/10.1109/TIP.2020.3014721). Non-local means and total variation: those of scikit-image,
+  `benchmarks/classical_denoisers.py`; the weight of the latter is chosen for each
   sigma on three other photographs, of {", ".join(map(str, FACTORS))} times sigma
 
 Means over photographs ± standard errors of the mean; of images clipped to [-1, 1]. PSNR in dB:

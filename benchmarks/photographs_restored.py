@@ -116,7 +116,8 @@ Made by `benchmarks/photographs_restored.py`, not by hand.
 - Prior: {told_prior(options.prior)}
 - Settings of solvers with a prior: {source}
 - Total variation: `benchmarks/classical_solvers.py`; its weight, of {weights()}, is chosen
-  for each problem on three other photographs. bm3d: half-quadratic splitting with BM3D, from that start
+  for each problem on three other photographs. bm3d: half-quadratic splitting with BM3D
+  (the package bm3d, https://doi.org/10.1109/TIP.2020.3014721), from that start
 
 {LEGEND}
 
