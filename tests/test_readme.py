@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import write_idx, write_pictures
+from helpers import tiny_prior
 
 from lightning_inv.cli import infer, train
+from lightning_inv.priors import save_prior
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -53,6 +55,8 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(root / "my_masks", count=2, size=(64, 64))
     write_pictures(root / "photo", count=1, size=(50, 38))
     (root / "photo" / "000.png").rename(root / "my_photo.jpg")
+    for run, shape in (("digits", (1, 8, 8)), ("mine", (3, None, None))):  # tests run in any order
+        save_prior(root / "runs" / run / "prior.safetensors", tiny_prior(shape), {})
     return root
 
 
