@@ -101,7 +101,10 @@ EXPLAINED = [
         "--model.measurement.operator Blur",
         "operator: there is no class 'Blur'; known: AntialiasedResize, .*Identity",
     ),
-    ("--data Digitz", "data: there is no class 'Digitz'; known: Digits, FashionMNIST, "),
+    (
+        "--data Digitz",
+        "data: there is no class 'Digitz'; known: Digits, FashionMNIST, .*ImageCrops, ImageFolder, Measure",
+    ),
     ("--data.batch_siz 3", "data: Digits: there is no 'batch_siz', did you mean 'batch_size'?"),
     ("--data.limit 0", "error: data.limit must be at least 1, got 0."),
     ("--data.batch_size 0", "error: data.batch_size must be at least 1, got 0."),
