@@ -22,19 +22,21 @@ MEASUREMENTS: dict[str, dict[str, Any]] = {
 
 PLAN = {"class_path": "Grid", "init_args": {"spacing": "quadratic", "high": 0.5, "low": 0.02}}
 SAMPLERS: dict[str, list[Entry]] = {
-    "ddrm": grid("DDRM", spacing=SPACINGS, eta=[0.85, 1.0]),
+    "ddrm": grid("DDRM", spacing=SPACINGS),
     "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS, eta=[0.85, 1.0]),
-    "diffpir": grid("DiffPIR", spacing=SPACINGS, zeta=[0.3], weight=[1.0, 0.3, 3.0]),
+    "diffpir": grid("DiffPIR", spacing=SPACINGS, zeta=[0.3, 1.0], weight=[1.0, 0.3, 3.0, 10.0]),
     "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
     "mmps": grid("MMPS", spacing=SPACINGS, eta=[0.0, 1.0]),
     "dps": grid("DPS", spacing=SPACINGS, zeta=[1.0, 3.0, 10.0]),
 }
 DESCENTS: dict[str, list[Entry]] = {
-    "reddiff": grid("REDDiff", lr=[0.05, 0.1], weight=[0.03, 0.1, 0.3], start_from=["wiener"], plan=[PLAN]),
+    "reddiff": grid(
+        "REDDiff", lr=[0.05, 0.02, 0.1], weight=[0.3, 0.1, 1.0], start_from=["wiener"], plan=[PLAN]
+    ),
     "plug_and_play": grid(
         "PlugAndPlay",
         lr=[0.02, 0.05],
-        weight=[10.0, 50.0, 200.0],
+        weight=[10.0, 50.0, 200.0, 800.0],
         anneal=[False],
         start_from=["wiener"],
         plan=[PLAN],
