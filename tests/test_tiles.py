@@ -81,12 +81,13 @@ def test_no_more_tiles_are_seen_at_a_time_than_a_batch_and_each_is_told_its_clas
 
 
 def test_gradients_flow_through_tiles() -> None:
+    """More than once, as solvers that take several products of the Jacobian need it."""
     prior, x_t, t = tiny(), torch.randn(1, 1, 20, 30, requires_grad=True), torch.tensor(300)
-    gradients = [
-        torch.autograd.grad(denoiser(x_t, t).x.square().sum(), x_t)[0]
-        for denoiser in (prior, TiledDenoiser(prior, TILE, OVERLAP))
-    ]
-    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+    whole, tiled = prior(x_t, t).x, TiledDenoiser(prior, TILE, OVERLAP)(x_t, t).x
+    for _ in range(2):
+        v = torch.randn_like(x_t)
+        gradients = [torch.autograd.grad(x, x_t, v, retain_graph=True)[0] for x in (whole, tiled)]
+        torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
 def test_all_tiles_of_an_image_are_one_evaluation() -> None:
@@ -96,19 +97,25 @@ def test_all_tiles_of_an_image_are_one_evaluation() -> None:
     assert metered.calls == (1, 1)
 
 
-def test_memory_grows_with_the_image_by_a_few_images_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("grad", "most"), [(False, 4), (True, 12)], ids=["estimate", "gradient"])
+def test_memory_grows_with_the_image_by_a_few_images_only(
+    monkeypatch: pytest.MonkeyPatch, grad: bool, most: int
+) -> None:
+    """The network has sixteen channels, and keeps more than a hundred images for its gradient."""
     monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
     from memory import LiveBytes
 
     tiled = TiledDenoiser(EpsilonDenoiser(TinyNetwork(width=16), (1, None, None)), TILE, overlap=4)
     peaks = []
     for side in (32, 96):
-        x_t = torch.randn(1, 1, side, side)
-        with torch.no_grad(), LiveBytes() as live:
-            tiled(x_t, torch.tensor(9))
+        x_t = torch.randn(1, 1, side, side, requires_grad=grad)
+        with torch.set_grad_enabled(grad), LiveBytes() as live:
+            estimate = tiled(x_t, torch.tensor(9))
+            if grad:
+                estimate.x.sum().backward()
         peaks.append(live.peak)
     images = (peaks[1] - peaks[0]) / 4 / (96**2 - 32**2)
-    assert images < 4  # the network has sixteen channels
+    assert images < most
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from itertools import islice, product
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from lightning_inv.denoisers.base import Denoiser, Estimate
 from lightning_inv.denoisers.sized import told
@@ -14,10 +15,13 @@ from lightning_inv.denoisers.sized import told
 class TiledDenoiser(Denoiser):
     """Estimates tiles of an image and blends them, so that the memory of the network is that of a few tiles.
 
+    It is so for a gradient, too: nothing inside the network is kept, but computed again tile by tile.
+
     Tiles lie on a grid, the last of a row or column shifted inside. Where they overlap, each is faded out by
     a raised cosine over the middle half of the overlap, and what lies beyond, a quarter of it, is left out:
     there a tile knows least of what surrounds a pixel. A network whose output at a pixel depends on no pixel
-    farther than a quarter of the overlap gives what it would give of the whole image. Weights sum to one, so
+    farther than a quarter of the overlap, and on no grid that tiles do not share, such as that of its strides
+    where sides are no multiples of them, gives what it would give of the whole image. Weights sum to one, so
     x = sum_i w_i x_i and eps = sum_i w_i eps_i still fulfil x_t = alpha_t x + sigma_t eps, and tiles share
     their noise, which is that of x_t.
 
@@ -70,7 +74,10 @@ class TiledDenoiser(Denoiser):
         """The estimates of the tiles at (image, top, left)."""
         tiles = torch.stack([x_t[(b, *self._slices(top, left))] for b, top, left in places])
         images = [b for b, _, _ in places]
-        return self.denoiser(tiles, t[images] if t.ndim else t, None if label is None else label[images])
+        given = tiles, t[images] if t.ndim else t, None if label is None else label[images]
+        if tiles.requires_grad:
+            return checkpoint(self.denoiser, *given, use_reentrant=False, preserve_rng_state=False)
+        return self.denoiser(*given)
 
     def _slices(self, top: int, left: int) -> tuple[slice, slice, slice]:
         """Where a tile lies in an image."""
