@@ -59,6 +59,16 @@ def test_the_prior_tells_what_it_started_from(file: str, tmp_path: Path) -> None
     assert read_provenance(tmp_path / "run" / "prior.safetensors")["start_from"] == file
 
 
+@pytest.mark.parametrize("more", [[], ["--model.start_from=another"]], ids=["not told again", "another"])
+def test_a_prior_of_a_run_that_went_on_tells_what_it_started_from(
+    file: str, tmp_path: Path, more: list[str]
+) -> None:
+    train(words(tmp_path / "run", f"--model.start_from={file}", "--trainer.max_steps=2"))
+    (tmp_path / "run" / "prior.safetensors").unlink()
+    train(words(tmp_path / "run", "--ckpt_path=last", "--trainer.max_steps=20", *more))
+    assert read_provenance(tmp_path / "run" / "prior.safetensors")["start_from"] == file
+
+
 def test_a_run_that_goes_on_does_not_start_again(file: str, tmp_path: Path) -> None:
     start = f"--model.start_from={file}"
     train(words(tmp_path / "straight", start))

@@ -25,6 +25,7 @@ class Watch(Callback):
     def __init__(self) -> None:
         self.losses: list[list[float]] = []
         self.told: list[float] = []
+        self.by_time: list[list[float]] = []
         self.chosen: list[int] = []
         self.weights: list[dict[str, torch.Tensor]] = []
 
@@ -32,6 +33,8 @@ class Watch(Callback):
         metrics = trainer.callback_metrics
         self.losses.append([metrics[f"val_by_mean/{k}"].item() for k in range(len(pl_module.means))])
         self.told.append(metrics["val/loss"].item())
+        times = [f"val_by_time/{time:04d}" for time in pl_module.validation_times]
+        self.by_time.append([metrics[time].item() for time in times])
         self.chosen.append(int(pl_module.best_mean))
         self.weights.append({name: w.clone() for name, w in pl_module.averaged.state_dict().items()})
 
@@ -49,6 +52,13 @@ def test_the_mean_of_the_least_loss_is_chosen(tmp_path: Path) -> None:
     assert watch.chosen == [losses.index(min(losses)) for losses in watch.losses]
     assert watch.told == [min(losses) for losses in watch.losses]
     assert len(set(map(tuple, watch.losses))) > 1
+
+
+def test_the_losses_by_time_are_those_of_the_mean_that_was_chosen(tmp_path: Path) -> None:
+    watch = watched(tmp_path, [0.1, 1000.0], 1.0)
+    assert len(set(watch.chosen)) > 1
+    for by_time, loss in zip(watch.by_time, watch.told, strict=True):
+        assert sum(by_time) / len(by_time) == pytest.approx(loss)
 
 
 @pytest.mark.parametrize(("half_lives", "chosen"), [([0.1, 1000.0], 0), ([1000.0, 0.1], 1)])
@@ -95,6 +105,11 @@ def test_a_training_with_several_means_goes_on_as_the_straight_one(tmp_path: Pat
     train(words(tmp_path / "run", MEANS, "--ckpt_path=last"))
     assert_same_training(tmp_path / "run", tmp_path / "straight")
     assert "best_mean" in checkpoint(tmp_path / "run")["state_dict"]
+
+
+def test_one_decay_and_half_lives_are_not_given_both() -> None:
+    with pytest.raises(ValueError, match=r"give model\.ema_decay or model\.ema_half_lives, not both"):
+        PriorTraining(tiny_prior(), ema_decay=0.9, ema_half_lives=[10.0])
 
 
 @pytest.mark.parametrize("half_lives", [[], [0.0], [10.0, -1.0]])

@@ -53,9 +53,11 @@ class LinearBaseline(Callback):
         metrics, times = trainer.callback_metrics, pl_module.validation_times
         if not self.linear_losses:
             self.linear_losses = {time: metrics[f"val_linear/{time:04d}"].item() for time in times}
-        self.losses = {time: metrics[f"val_by_time/{time:04d}"].item() for time in times}
+        losses = pl_module.validated()
+        self.losses = dict(zip(times, losses[losses.mean(1).argmin()].tolist(), strict=True))
         for time in times:
-            pl_module.log(f"val_vs_linear/{time:04d}", self.losses[time] / self.linear_losses[time])
+            ratio = self.losses[time] / self.linear_losses[time]
+            pl_module.log(f"val_vs_linear/{time:04d}", ratio, sync_dist=True)
 
     def as_text(self) -> str:
         """The last comparison as a table, empty if there was none."""

@@ -113,12 +113,17 @@ class PriorFile(Callback):
     ) -> None:
         self.path, self.provenance, self.half = Path(folder) / "prior.safetensors", provenance or {}, half
         self.best: float | None = None
+        self.start_from: str | None = None
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "start_from": self.start_from}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
+        self.best, self.start_from = state_dict["best"], state_dict.get("start_from")
+
+    def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if not trainer.global_step:  # a run that goes on keeps what it began with
+            self.start_from = pl_module.start_from
 
     def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         loss = trainer.callback_metrics.get("val/loss")
@@ -142,7 +147,7 @@ class PriorFile(Callback):
             "steps": trainer.global_step,
             "batch_size": data.batch_size * trainer.world_size * trainer.accumulate_grad_batches,
             "val_loss": self.best,
-            **({"start_from": pl_module.start_from} if pl_module.start_from else {}),
+            **({"start_from": self.start_from} if self.start_from else {}),
             **self.provenance,
         }
         save_prior(self.path, pl_module.averaged, told, self.half)

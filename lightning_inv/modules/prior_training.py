@@ -38,10 +38,11 @@ class PriorTraining(LightningModule):
         denoiser: The denoiser to train.
         optimizer: The optimizer, without its parameters.
         lr_scheduler: The learning-rate schedule, without its optimizer, stepped once a training step.
-        ema_decay: The decay of the running mean of the weights; step n uses at most
+        ema_decay: The decay of the running mean of the weights, 0.999 if None; step n uses at most
             (1 + n) / (10 + n).
-        ema_half_lives: Several running means instead, each by its half-life in steps; of these the one with
-            the least validation loss is the product.
+        ema_half_lives: Several running means instead, each by its half-life in steps, which it has from step
+            13 times that on; of these the one with the least validation loss is the product, and the first
+            where nothing is validated.
         weighting: Weights of the loss by time; None weighs all times alike.
         start_from: The prior whose weights training begins with: a file, or the name of one that ships with
             the package. A run that goes on from a checkpoint does not look at it.
@@ -59,7 +60,7 @@ class PriorTraining(LightningModule):
         denoiser: NetworkDenoiser,
         optimizer: OptimizerCallable = lambda p: torch.optim.AdamW(p, lr=2e-4, weight_decay=0.0),
         lr_scheduler: LRSchedulerCallable | None = None,
-        ema_decay: float = 0.999,
+        ema_decay: float | None = None,
         ema_half_lives: Sequence[float] | None = None,
         weighting: MinSNR | None = None,
         start_from: str | None = None,
@@ -69,7 +70,9 @@ class PriorTraining(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= ema_decay < 1:
+        if ema_decay is not None and ema_half_lives is not None:
+            raise ValueError("give model.ema_decay or model.ema_half_lives, not both; set the other to null.")
+        if not 0 <= (ema_decay or 0) < 1:
             raise ValueError(f"model.ema_decay must be in [0, 1), got {ema_decay}.")
         if not 1 <= noise_levels <= denoiser.schedule.T:
             raise ValueError(f"model.noise_levels must be in [1, {denoiser.schedule.T}], got {noise_levels}.")
@@ -82,7 +85,8 @@ class PriorTraining(LightningModule):
         self.compile_network, self.seed = compile, seed
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
-        decays = [ema_decay] if ema_half_lives is None else [0.5 ** (1 / life) for life in ema_half_lives]
+        usual = [0.999 if ema_decay is None else ema_decay]
+        decays = usual if ema_half_lives is None else [0.5 ** (1 / life) for life in ema_half_lives]
         self.means = nn.ModuleList(running_mean(denoiser, decay) for decay in decays)
         self.register_buffer("best_mean", torch.tensor(0))  # among the means, by the last validation
 
@@ -111,7 +115,7 @@ class PriorTraining(LightningModule):
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip()
             raise ValueError(
-                f"the checkpoint is not of this model.denoiser: {first[:300]} "
+                f"the checkpoint is not of this model.denoiser, or of other running means: {first[:300]} "
                 "Give the settings it was trained with, as in the config.yaml of its folder."
             ) from None
 
@@ -162,18 +166,17 @@ class PriorTraining(LightningModule):
             mean.update_parameters(self.denoiser)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
-        log = partial(self.log, batch_size=len(batch["image"]), sync_dist=True)
-        errors, label = [], self._label(batch)
+        log = partial(self.log, batch_size=len(batch["image"]), sync_dist=True, logger=False)
         for time, t, eps, x_t in self.noisy(batch):
-            estimates = [mean.module(x_t, t, label) for mean in self.means]
-            errors.append(torch.stack([F.mse_loss(estimate.eps, eps) for estimate in estimates]))
-            log(f"val_by_time/{time:04d}", errors[-1][self.best_mean])
-        losses = torch.stack(errors).mean(0)
-        if len(self.means) == 1:
-            log("val/loss", losses[0], prog_bar=True)
-            return
-        for k, loss in enumerate(losses):
-            log(f"val_by_mean/{k}", loss)
+            for k, mean in enumerate(self.means):
+                log(f"val/{k}/{time:04d}", F.mse_loss(mean.module(x_t, t, self._label(batch)).eps, eps))
+
+    def validated(self) -> Tensor:
+        """The losses of the last validation, shape ``(means, times)``."""
+        metrics, times = self.trainer.callback_metrics, self.validation_times
+        return torch.stack(
+            [torch.stack([metrics[f"val/{k}/{time:04d}"] for time in times]) for k in range(len(self.means))]
+        )
 
     def noisy(self, batch: dict[str, Any]) -> Iterator[Noisy]:
         """The images of a batch at each time of validation, with noise that follows from seed and image."""
@@ -185,11 +188,14 @@ class PriorTraining(LightningModule):
             yield Noisy(time, t, eps, alpha_t * x + sigma_t * eps)
 
     def on_validation_epoch_end(self) -> None:
-        if len(self.means) > 1:
-            metrics = self.trainer.callback_metrics
-            losses = torch.stack([metrics[f"val_by_mean/{k}"] for k in range(len(self.means))])
-            self.best_mean.copy_(losses.argmin())
-            self.log("val/loss", losses.min(), prog_bar=True)
+        by_time = self.validated()
+        losses, log = by_time.mean(1), partial(self.log, sync_dist=True)
+        self.best_mean.copy_(losses.argmin())
+        log("val/loss", losses[self.best_mean], prog_bar=True)
+        for time, loss in zip(self.validation_times, by_time[self.best_mean], strict=True):
+            log(f"val_by_time/{time:04d}", loss)
+        for k, loss in enumerate(losses if len(losses) > 1 else ()):
+            log(f"val_by_mean/{k}", loss)
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.denoiser.parameters())
