@@ -16,6 +16,7 @@ from lightning_inv.data import Photographs, shapes_of
 from lightning_inv.modules import Restoration
 from lightning_inv.modules.shapes import image_shape
 from lightning_inv.networks import ConvClassifier
+from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import (
     BlockAverage,
     Clipping,
@@ -27,7 +28,7 @@ from lightning_inv.operators import (
     Stack,
 )
 from lightning_inv.priors import save_prior
-from lightning_inv.solvers import DDRM, PlugAndPlay, Term
+from lightning_inv.solvers import DDRM, PlugAndPlay, Problem, Term
 
 SIZES = {"a": (12, 20), "b": (16, 8), "c": (12, 20), "d": (20, 12)}
 ANY = (3, None, None)
@@ -77,6 +78,22 @@ def test_every_picture_is_restored_at_its_own_size(
     infer(words(prior_of_any_size, folder, tmp_path / "two", "--data.batch_size=4"))
     for one, two in zip(comparable(tmp_path / "one"), comparable(tmp_path / "two"), strict=True):
         assert float(one["psnr"]) == pytest.approx(float(two["psnr"]), abs=1e-4)
+
+
+def test_a_search_is_refused_before_its_first_trial_where_it_must_fail(
+    prior_of_any_size: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = words(prior_of_any_size, folder, tmp_path / "out", "--model.measurement.operator=BlockAverage")
+    space = '{"eta": {"low": 0.1, "high": 1.0}}'
+    search = ["--tune.solver=ddrm", f"--tune.space={space}", "--tune.trials=1", "--tune.seed=7"]
+    more = ["--data.multiple=1", "--model.measurement.operator.factor=12"]
+    assert "factor=12 does not divide images of 12 x 20" in refusal(infer, [*said, *search, *more], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_problem_needs_a_prior_that_knows_the_size() -> None:
+    with pytest.raises(ValueError, match="a SizedDenoiser tells it one"):
+        Problem(None, None, tiny_prior(ANY), NoiseStream.of(0, [0], "solver"))
 
 
 def test_other_tiles_are_another_run(

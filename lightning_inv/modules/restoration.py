@@ -115,6 +115,14 @@ class Restoration(LightningModule):
             )
         if not len(images):
             raise ValueError(f"there are no images in the split {self.trainer.datamodule.split!r}.")
+        self.check_images(images)
+
+    def check_images(self, images: ImageDataset) -> None:
+        """Finds what would stop the restoration of these images.
+
+        Raises:
+            ValueError: The images, or their masks, do not fit the prior, the operator or a solver.
+        """
         first, alike = images[0], images.by_shape()
         if self.prior.num_classes is not None and self.label is None and "label" not in first:
             raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")

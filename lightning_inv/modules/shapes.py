@@ -38,9 +38,7 @@ def image_shape(
     if (image := shapes.get("image")) is not None:
         if not prior.fits(image):
             known = f"{prior.shape[0]} channels" if prior.any_size else tuple(prior.shape)
-            raise ValueError(
-                f"the images have shape {image} (C, H, W), but the prior was trained on {known}."
-            )
+            raise ValueError(f"the images have shape {image} (C, H, W), but the prior is for {known}.")
         return image
     if not prior.any_size:
         return prior.shape

@@ -35,6 +35,9 @@ class Problem:
         prior: The prior.
         rng: One stream an image, so that no image depends on its batch.
         label: Classes, shape ``(B,)``, for priors that know classes.
+
+    Raises:
+        ValueError: The prior is one of images of any size.
     """
 
     y: Tensor | None
@@ -42,6 +45,10 @@ class Problem:
     prior: Denoiser
     rng: NoiseStream
     label: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.prior.any_size:
+            raise ValueError("the prior is one of images of any size: a SizedDenoiser tells it one.")
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

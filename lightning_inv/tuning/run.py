@@ -50,7 +50,8 @@ class Trials:
         self.images = First(images, search.images)
         if "image" not in images[0]:
             raise ValueError("a search compares with true images: the data have none.")
-        self.restoration({path: part.first for path, part in read_space(search.space).items()})
+        first = {path: part.first for path, part in read_space(search.space).items()}
+        self.restoration(first).check_images(self.images)
 
     def solver(self, values: Mapping[str, Any]) -> Solver:
         """The solver with these settings."""
