@@ -65,6 +65,11 @@ def test_normalisation_looks_at_no_other_pixel() -> None:
     torch.testing.assert_close(pixel_norm(x).square().mean(1), torch.ones(1, 1, 4), atol=1e-4, rtol=0)
 
 
+def test_images_of_other_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"ConvUNet.channels is 1, but the images have 3 channels"):
+        small()(torch.zeros(1, 3, 8, 8), torch.zeros(1))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

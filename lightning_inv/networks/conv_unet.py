@@ -87,7 +87,8 @@ class ConvUNet(Network):
             raise ValueError(f"widths and depths must be of one length, got {list(widths)}, {list(depths)}.")
         if min(*widths, *depths, channels, patch, embedding // 2) < 1:
             raise ValueError("channels, widths, depths and patch must be at least 1, embedding at least 2.")
-        self.patch, self.width, self.factor = patch, embedding, patch * 2 ** (len(widths) - 1)
+        self.channels, self.patch, self.width = channels, patch, embedding
+        self.factor = patch * 2 ** (len(widths) - 1)
         self.time = nn.Sequential(
             nn.Linear(embedding, embedding), nn.SiLU(), nn.Linear(embedding, embedding), nn.SiLU()
         )
@@ -105,6 +106,10 @@ class ConvUNet(Network):
 
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
         H, W = x.shape[-2:]
+        if x.shape[1] != self.channels:
+            raise ValueError(
+                f"ConvUNet.channels is {self.channels}, but the images have {x.shape[1]} channels."
+            )
         embedding = self.time(time_embedding(t, self.width))
         h = self.stem(F.pixel_unshuffle(mirrored(x, self.factor), self.patch))
         skips = []
