@@ -151,6 +151,13 @@ def test_the_shape_of_measurements_is_known_before(name: str) -> None:
 
 
 @every
+def test_the_size_of_images_follows_from_that_of_measurements_or_is_not_told(name: str) -> None:
+    case = OPERATORS[name]
+    told = case.operator.image_size(case.operator.measured_shape(case.shape))
+    assert told in (None, case.shape[1:])
+
+
+@every
 def test_images_can_be_recovered_from_what_pinv_gives(name: str) -> None:
     """A guess at least: of the right shape, finite, and kept where the measurement says nothing new."""
     case = OPERATORS[name]

@@ -1,5 +1,7 @@
 """Phase retrieval."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,6 +30,10 @@ class PhaseRetrieval(Operator):
     def _margins(self, H: int, W: int) -> tuple[int, int]:
         return int(self.oversampling / 8 * H), int(self.oversampling / 8 * W)
 
+    def image_size(self, measured: Sequence[int]) -> tuple[int, int] | None:
+        H, W = (self._side(length) for length in measured[1:])
+        return (H, W) if H and W else None
+
     def forward(self, x: Tensor) -> Tensor:
         top, left = self._margins(*x.shape[-2:])
         return centred_fft(F.pad(x, (left, left, top, top))).abs()
@@ -35,10 +41,11 @@ class PhaseRetrieval(Operator):
     def pinv(self, y: Tensor) -> Tensor:
         """The image of these magnitudes with all phases 0, which the codes start from."""
         padded = centred_ifft(y.to(torch.complex64)).real
-        H, W = (self._side(size) for size in y.shape[-2:])
+        H, W = self.image_size(y.shape[1:])
         top, left = self._margins(H, W)
         return padded[..., top : top + H, left : left + W].abs()
 
-    def _side(self, padded: int) -> int:
-        """The side of an image whose padded side this is."""
-        return next(n for n in range(1, padded + 1) if n + 2 * int(self.oversampling / 8 * n) == padded)
+    def _side(self, padded: int) -> int | None:
+        """The side of an image whose padded side this is; None if there is no such image."""
+        sides = range(1, padded + 1)
+        return next((n for n in sides if n + 2 * int(self.oversampling / 8 * n) == padded), None)

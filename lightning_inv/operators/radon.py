@@ -1,6 +1,7 @@
 """Tomography."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,9 @@ class Radon(Differentiated):
         if angles < 1:
             raise ValueError(f"Radon.angles must be at least 1, got {angles}.")
         self.angles = angles
+
+    def image_size(self, measured: Sequence[int]) -> None:
+        return None  # y has the length of the diagonal
 
     def prepare(self, images: Images) -> Operator:
         _, H, W = images.shape

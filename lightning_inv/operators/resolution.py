@@ -39,8 +39,9 @@ class LowResolution(Operator):
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         need_divisor(self, self.factor, shape)
 
-    def image_size(self, measured: Sequence[int]) -> tuple[int, int]:
-        return self.factor * measured[1], self.factor * measured[2]
+    def image_size(self, measured: Sequence[int]) -> tuple[int, int] | None:
+        size = super().image_size(measured)
+        return size and (self.factor * size[0], self.factor * size[1])
 
 
 class BlockAverage(LowResolution, SVDOperator):
