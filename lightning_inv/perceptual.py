@@ -83,10 +83,15 @@ def reason(error: Exception) -> str:
 
 
 def pairs(restored: Sequence[Path], truth: Sequence[Path], device: torch.device | str) -> Iterator:
-    """Batches of the images in these files; see ``Pairs``."""
-    for start in range(0, len(truth), BATCH):
-        files = (restored[start : start + BATCH], truth[start : start + BATCH])
-        yield tuple(torch.stack([read(path) for path in some]).to(device) for some in files)
+    """Batches of the images in these files, each of images of one size; see ``Pairs``."""
+    sizes: dict[tuple[int, int], list[tuple[Path, Path]]] = {}
+    for files in zip(restored, truth, strict=True):
+        with Image.open(files[1]) as image:
+            sizes.setdefault(image.size, []).append(files)
+    for alike in sizes.values():
+        for start in range(0, len(alike), BATCH):
+            some = zip(*alike[start : start + BATCH], strict=True)
+            yield tuple(torch.stack([read(path) for path in files]).to(device) for files in some)
 
 
 def read(path: Path) -> Tensor:
@@ -120,12 +125,13 @@ class LastFeatures(nn.Module):
         if not linear:
             raise ValueError(f"{type(classifier).__name__} has no linear layer to take features from.")
         self.classifier, self.num_features = classifier, linear[-1].in_features
-        self.seen: list[Tensor] = []
-        linear[-1].register_forward_pre_hook(lambda _, given: self.seen.append(given[0]))
+        self.last = [linear[-1]]  # in a list, so that its weights are not told twice
 
     def forward(self, x: Tensor) -> Tensor:
-        self.classifier(x)
-        return self.seen.pop()
+        seen: list[Tensor] = []
+        with self.last[0].register_forward_pre_hook(lambda _, given: seen.append(given[0])):
+            self.classifier(x)
+        return seen[-1]
 
 
 def eight_bits(x: Tensor) -> Tensor:
@@ -139,12 +145,12 @@ def fid(samples: Tensor, images: Iterable[Tensor], classifier: nn.Module | None 
     Args:
         samples: The samples, shape ``(B, C, H, W)``.
         images: Batches of images, shape ``(B, C, H, W)``.
-        classifier: Its features are looked at; those of Inception if None.
+        classifier: Its features are looked at, in eval mode; those of Inception if None.
 
     Raises:
         UNAVAILABLE: The network or its weights are not to be had.
     """
-    metric = NETWORKS["fid"](LastFeatures(classifier)) if classifier else NETWORKS["fid"]()
+    metric = NETWORKS["fid"](LastFeatures(classifier.eval())) if classifier else NETWORKS["fid"]()
     seen_as = (lambda x: x) if classifier else eight_bits
     for real, batches in ((False, samples.split(BATCH)), (True, images)):
         for batch in batches:

@@ -106,6 +106,16 @@ def test_what_cannot_be_had_is_told_once(
     assert len(asked) == 1
 
 
+def test_images_of_several_sizes_are_compared_one_by_one(tmp_path: Path) -> None:
+    """Batches are of one size each."""
+    files = write(tmp_path / "images", 0.1)
+    for i, path in enumerate(files):
+        with Image.open(path) as image:
+            image.crop((0, 0, 40, 20 + 10 * (i % 3))).save(path)
+    seen = [tuple(restored.shape[2:]) for restored, _ in perceptual.pairs(files, files, "cpu")]
+    assert seen == [(20, 40), (30, 40), (40, 40)]
+
+
 def test_too_few_images_are_no_crash(tmp_path: Path) -> None:
     files = write(tmp_path / "a", 0.1)[:1]
     found, missing = Perceptual(networks=SETS).measure(files, files)

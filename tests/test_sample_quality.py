@@ -94,9 +94,10 @@ def test_a_training_ends_with_both_files(tmp_path: Path) -> None:
 def test_the_fid_looks_at_the_features_of_a_classifier(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Its layer is given pixels, all of them, whose means differ, but not their covariances."""
     monkeypatch.setattr(sample_quality, "ENOUGH", 2)
-    """Its layer is given pixels, whose means differ, but not their covariances."""
-    quality = SampleQuality(str(tmp_path), features=nn.Sequential(nn.Flatten(), nn.Linear(64, 2)))
+    classifier = nn.Sequential(nn.Flatten(), nn.Dropout(), nn.Linear(64, 2))
+    quality = SampleQuality(str(tmp_path), features=classifier)
     for shift in (0, 0.5):
         found = quality.write(draws(70, 1) + shift, data())["fid"]
         assert found == pytest.approx(64 * shift**2, rel=1e-3, abs=1e-3)
@@ -121,6 +122,7 @@ def test_features_are_what_the_last_linear_layer_is_given() -> None:
     features = LastFeatures(classifier)(x)
     assert features.shape == (4, 16)
     torch.testing.assert_close(classifier[-1](features).log_softmax(1), classifier(x))
+    assert not classifier[-1]._forward_pre_hooks
 
 
 def test_features_of_what_has_no_linear_layer_are_refused() -> None:
