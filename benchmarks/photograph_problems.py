@@ -26,7 +26,6 @@ SAMPLERS: dict[str, list[Entry]] = {
     "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS, eta=[0.85, 1.0]),
     "diffpir": grid("DiffPIR", spacing=SPACINGS, zeta=[0.3, 1.0], weight=[1.0, 0.3, 3.0, 10.0]),
     "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
-    "mmps": grid("MMPS", spacing=SPACINGS, eta=[0.0, 1.0]),
     "dps": grid("DPS", spacing=SPACINGS, zeta=[1.0, 3.0, 10.0]),
 }
 DESCENTS: dict[str, list[Entry]] = {

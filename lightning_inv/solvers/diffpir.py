@@ -28,6 +28,9 @@ class DiffPIR(Sampler):
     its 7 is 1.75 here. It takes sigma_y for 0.001 at least, clips x_hat, starts from a noised y and leaves
     out the last evaluation.
 
+    With zeta below 1, eps' hands the errors of x' on, which are largest where alpha_t is least: few steps,
+    with a schedule that begins with almost nothing of the image, as the cosine one, want zeta = 1.
+
     Args:
         steps: The number of denoising steps.
         weight: The weight lambda of the prior.
