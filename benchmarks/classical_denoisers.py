@@ -1,5 +1,6 @@
 """Classical denoisers of colour images, alike for batches in [-1, 1] and noise in the same units."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 import torch
 from skimage import restoration
 from torch import Tensor
+from total_variation import primal_dual
 
 from lightning_inv.metrics import psnr
 
@@ -16,39 +18,53 @@ Denoise = Callable[[Tensor, float], Tensor]
 """From noisy images, shape ``(B, 3, H, W)``, and the deviation of their noise to images."""
 
 
-def bm3d(y: Tensor, sigma: float) -> Tensor:
+def bm3d(y: Tensor, sigma: float, white: bool = False) -> Tensor:
     """BM3D of the package ``bm3d``, in its opponent colours.
 
     Source: Dabov et al. (2007), Image denoising by sparse 3-D transform-domain collaborative filtering;
     the package is of Mäkinen et al. (2020), https://doi.org/10.1109/TIP.2020.3014721, for non-commercial use.
+
+    Args:
+        y: The noisy images.
+        sigma: The deviation of their noise.
+        white: Leave out what the package does for noise that is correlated.
     """
-    from bm3d import bm3d_rgb  # only who measures it needs it
+    from bm3d import BM3DProfile, bm3d_rgb  # only who measures it needs it
 
-    return one_by_one(lambda image: bm3d_rgb(image, sigma / 2), y)
+    profile = BM3DProfile()
+    if white:
+        profile.nf = profile.k = profile.gamma = 0
+    return one_by_one(lambda image: bm3d_rgb(image, sigma / 2, profile), y)
 
 
-def non_local_means(y: Tensor, sigma: float) -> Tensor:
-    """Non-local means of scikit-image in its fast mode: patches of 5, distances up to 6, h = 0.8 sigma.
+def non_local_means(y: Tensor, sigma: float, factor: float = 0.6) -> Tensor:
+    """Non-local means of scikit-image in its fast mode: patches of 5, distances up to 6, h = factor sigma.
 
     Source: Buades et al. (2005), https://doi.org/10.1109/CVPR.2005.38.
     """
     half = sigma / 2
-    settings = {"patch_size": 5, "patch_distance": 6, "h": 0.8 * half, "sigma": half, "fast_mode": True}
+    settings = {"patch_size": 5, "patch_distance": 6, "h": factor * half, "sigma": half, "fast_mode": True}
     return one_by_one(lambda image: restoration.denoise_nl_means(image, channel_axis=-1, **settings), y)
 
 
 def total_variation(y: Tensor, sigma: float, factor: float = 1.0) -> Tensor:
-    """Total variation of each colour by Chambolle's algorithm, with weight ``factor`` sigma.
+    """The x that minimises |y - x|^2 / 2 + factor sigma TV(x), see ``primal_dual``.
 
-    Source: Chambolle (2004), An algorithm for total variation minimization and applications.
+    Source: Rudin, Osher & Fatemi (1992), Nonlinear total variation based noise removal algorithms.
     """
-    weight = factor * sigma / 2
-    return one_by_one(lambda image: restoration.denoise_tv_chambolle(image, weight, channel_axis=-1), y)
+    iterates = primal_dual(lambda z, rho: (y + rho * z) / (1 + rho), y, factor * sigma, steps=300)
+    return deque(iterates, maxlen=1).pop()
 
 
-def best_factor(x: Tensor, y: Tensor, sigma: float, factors: Sequence[float]) -> float:
-    """The factor of total variation with the highest mean PSNR of these images ``x`` with noise, ``y``."""
-    return max(factors, key=lambda factor: psnr(total_variation(y, sigma, factor), x).mean().item())
+def best_factor(
+    method: Callable[[Tensor, float, float], Tensor],
+    x: Tensor,
+    y: Tensor,
+    sigma: float,
+    factors: Sequence[float],
+) -> float:
+    """The factor of a method with the highest mean PSNR of these images ``x`` with noise, ``y``."""
+    return max(factors, key=lambda factor: psnr(method(y, sigma, factor), x).mean().item())
 
 
 def one_by_one(function: Callable[[Image], Image], y: Tensor) -> Tensor:

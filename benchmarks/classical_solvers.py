@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from classical_denoisers import bm3d
 from torch import Tensor
+from total_variation import primal_dual
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
@@ -21,17 +22,7 @@ from lightning_inv.solvers.base import GAUSSIAN
 
 @dataclass(frozen=True)
 class TotalVariation(Solver):
-    """The x that minimises |y - A x|^2 / 2 + weight TV(x), by a primal-dual method.
-
-    TV sums, over pixels, the root of the squared differences to the pixels below and to the right, of all
-    colours together. With p a dual image for each direction, D the differences and tau theta 8 = 1,
-
-        x' = prox(x - tau D^T p),    p = clip(p + theta D (2 x' - x)),
-
-    where prox is that of the operator and clip makes no vector of p longer than the weight.
-
-    Source: Chambolle & Pock (2011), A first-order primal-dual algorithm for convex problems with applications
-    to imaging, https://doi.org/10.1007/s10851-010-0251-1, algorithm 1.
+    """The x that minimises |y - A x|^2 / 2 + weight TV(x), see ``total_variation.primal_dual``.
 
     Args:
         steps: The number of steps.
@@ -53,27 +44,8 @@ class TotalVariation(Solver):
     @torch.no_grad()
     def iterates(self, problem: Problem) -> Iterator[Tensor]:
         A, y = problem.measurement.operator, problem.y
-        tau = 0.05 / self.weight  # x changes by about 0.05 while p, as large as the weight, changes sign
-        theta = 1 / (8 * tau)
         x = A.prox(torch.zeros(problem.shape, device=y.device), y, 1.0)
-        p = torch.zeros_like(differences(x))
-        for _ in range(self.steps):
-            before, x = x, A.prox(x - tau * differences_adjoint(p), y, 1 / tau)
-            p = p + theta * differences(2 * x - before)
-            length = p.square().sum((0, 2), keepdim=True).sqrt()  # of both directions and all colours
-            p = p / (length / self.weight).clamp(min=1)
-            yield x
-
-
-def differences(x: Tensor) -> Tensor:
-    """Differences to the pixels below and to the right, 0 at the border: shape ``(2, B, C, H, W)``."""
-    return torch.stack([F.pad(x.diff(dim=-2), (0, 0, 0, 1)), F.pad(x.diff(dim=-1), (0, 1))])
-
-
-def differences_adjoint(p: Tensor) -> Tensor:
-    """The adjoint of ``differences``, shape ``(B, C, H, W)``."""
-    below, right = F.pad(p[0][..., :-1, :], (0, 0, 1, 1)), F.pad(p[1][..., :-1], (1, 1))
-    return -below.diff(dim=-2) - right.diff(dim=-1)
+        yield from primal_dual(lambda z, rho: A.prox(z, y, rho), x, self.weight, self.steps)
 
 
 @dataclass(frozen=True)
@@ -85,7 +57,8 @@ class BM3DPlugAndPlay(Solver):
         x = argmin |y - A x|^2 + (sigma_y / sigma)^2 |x - z|^2,    z = BM3D of x at sigma.
 
     Source: Zhang et al. (2017), Learning Deep CNN Denoiser Prior for Image Restoration,
-    https://arxiv.org/abs/1704.03264, equation 6, with another denoiser and a start of our own.
+    https://arxiv.org/abs/1704.03264, equation 6, with another denoiser and a start of our own. BM3D
+    leaves out what it does for correlated noise, two thirds of its time for 0.04 dB.
 
     Args:
         steps: The number of steps, each one run of BM3D.
@@ -96,7 +69,7 @@ class BM3DPlugAndPlay(Solver):
     requires = LinearOperator
     noises = GAUSSIAN
 
-    steps: int = 6
+    steps: int = 12
     high: float = 0.2
     start: TotalVariation = field(default_factory=TotalVariation)
 
@@ -116,7 +89,7 @@ class BM3DPlugAndPlay(Solver):
             share = k / max(self.steps - 1, 1)
             sigma = self.high ** (1 - share) * sigma_y**share
             x = A.prox(z, problem.y, (sigma_y / sigma) ** 2)
-            z = bm3d(x, sigma)
+            z = bm3d(x, sigma, white=True)
             yield z
 
 

@@ -3,19 +3,20 @@
     pip install -e ".[benchmark]"
     python benchmarks/denoising.py --prior photographs
 
-All methods meet the same noise, which is keyed by the image. The only setting that is chosen, the weight of
-total variation, is chosen for each noise on photographs that are not those of the tables.
+All methods meet the same noise, which is keyed by the image. What is chosen for each noise, the strength of
+non-local means and of total variation, is chosen on photographs that are not those of the tables.
 """
 
 import argparse
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from classical_denoisers import Denoise, best_factor, bm3d, non_local_means, total_variation
-from held_out import photographs
+from held_out import FILES, photographs
 from pages import cell, environment, table, told_prior, write_part
 from PIL import Image
 from torch import Tensor
@@ -28,8 +29,9 @@ from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import load_prior
 
 PRIOR, BM3D = "prior, one call", "BM3D"
-FACTORS = (0.5, 0.7, 1.0, 1.4)
-"""The weights of total variation to choose from, in units of sigma."""
+NLM, TV = "non-local means", "total variation"
+FACTORS = {NLM: (0.4, 0.5, 0.6, 0.7, 0.8, 0.9), TV: (0.5, 0.7, 1.0, 1.4, 2.0)}
+"""The strengths of classical methods to choose from, in units of sigma."""
 
 
 class Measured(NamedTuple):
@@ -86,13 +88,13 @@ def one_call(prior: Denoiser, y: Tensor, sigma: float) -> Tensor:
 def methods(prior: Denoiser, sigma: float, size: int) -> dict[str, Denoise]:
     """The methods by their names on the page."""
     _, x = photographs(size, "tuning")
-    factor = best_factor(x, noisy(x, sigma, seed=1), sigma, FACTORS)
+    y, tuned = noisy(x, sigma, seed=1), {NLM: non_local_means, TV: total_variation}
+    best = {name: best_factor(tuned[name], x, y, sigma, FACTORS[name]) for name in tuned}
     return {
         "noisy": lambda y, sigma: y,
         PRIOR: lambda y, sigma: one_call(prior, y, sigma),
         BM3D: bm3d,
-        "non-local means": non_local_means,
-        "total variation": lambda y, sigma: total_variation(y, sigma, factor),
+        **{name: partial(method, factor=best[name]) for name, method in tuned.items()},
     }
 
 
@@ -111,7 +113,7 @@ def compare(prior: Denoiser, x: Tensor, sigma: float, size: int) -> dict[str, Me
 
 def page(options: argparse.Namespace, names: Sequence[str], found: dict[float, dict[str, Measured]]) -> str:
     """The part of the page."""
-    told = [f"{level(sigma):.4g} for {sigma:g}" for sigma in found]
+    levels = [f"{level(sigma):.4g} for {sigma:g}" for sigma in found]
     gains = {
         f"{sigma:g}": [a - b for a, b in zip(measured[PRIOR].psnr, measured[BM3D].psnr, strict=True)]
         for sigma, measured in found.items()
@@ -123,15 +125,16 @@ def page(options: argparse.Namespace, names: Sequence[str], found: dict[float, d
 Made by `benchmarks/denoising.py`, not by hand. The prior minus BM3D: {bar}, means over photographs.
 
 - Code: {environment()}
-- Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, out of the wheels of
-  scikit-image and scikit-learn; no prior was trained on them
+- Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, scaled by Lanczos to cover
+  that and cut in the middle, out of the wheels of scikit-image and scikit-learn; no prior was trained on them
 - Prior: {told_prior(options.prior)}; NFE 1, at the time whose noise is
   nearest, in 32 bits
-- Noise: sigma of images in [0, 255] heads each column; of images in [-1, 1] it is {", ".join(told)}
+- Noise: sigma of images in [0, 255] heads each column; of images in [-1, 1] it is {", ".join(levels)}
 - BM3D: `bm3d_rgb` of the package bm3d, profile np (Mäkinen, Azzari, Foi, 2020,
-  https://doi.org/10.1109/TIP.2020.3014721). Non-local means and total variation: those of scikit-image,
-  `benchmarks/classical_denoisers.py`; the weight of the latter is chosen for each
-  sigma on three other photographs, of {", ".join(map(str, FACTORS))} times sigma
+  https://doi.org/10.1109/TIP.2020.3014721). Non-local means of scikit-image, total variation of all colours
+  together: `benchmarks/classical_denoisers.py`; for each sigma the h of the former is chosen of
+  {told(NLM)} and the weight of the latter of {told(TV)} times sigma,
+  on {", ".join(FILES["tuning"])}
 
 Means over photographs ± standard errors of the mean; of images clipped to [-1, 1]. PSNR in dB:
 
@@ -145,6 +148,11 @@ Seconds for one photograph at the first sigma: {times(found)}.
 
 ![one photograph denoised by each method](denoising.png)
 """
+
+
+def told(name: str) -> str:
+    """The strengths of a method to choose from."""
+    return ", ".join(map(str, FACTORS[name]))
 
 
 def times(found: dict[float, dict[str, Measured]]) -> str:

@@ -3,8 +3,8 @@
     pip install -e ".[benchmark]"
     python benchmarks/photographs_restored.py --prior photographs --presets results/presets
 
-All meet the same measurements and the same streams of noise. The weight of total variation is chosen on
-photographs that are not those of the tables; settings of solvers are those of ``--presets``, which
+All meet the same measurements and the same streams of noise. Settings of total variation and BM3D are chosen
+on photographs that are not those of the tables; settings of solvers are those of ``--presets``, which
 ``photograph_presets.py`` writes. What was computed stays in ``--folder``: the same command goes on where it
 was interrupted, and ``--page_only`` writes the page from what is there. Options not listed here, such as
 --trainer.precision or --compare.perceptual, are handed to infer.py.
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from candidates import Entry, best, grid
+from candidates import Entry, best, grid, with_settings
 from comparison_page import part
 from held_out import FILES
 from pages import listed, told_prior, write_part
@@ -31,9 +31,13 @@ from lightning_inv.callbacks.pictures import write_picture
 from lightning_inv.callbacks.tables import markdown
 from lightning_inv.configuration import read_config
 
-TV = "classical_solvers.TotalVariation"
-WEIGHTS = {"total_variation": grid(TV, weight=[0.0015, 0.003, 0.006, 0.012, 0.025, 0.05])}
-"""The settings of total variation to choose from."""
+CLASSICAL: dict[str, list[Entry]] = {
+    "total_variation": grid(
+        "classical_solvers.TotalVariation", weight=[0.0015, 0.003, 0.006, 0.012, 0.025, 0.05]
+    ),
+    "bm3d": grid("classical_solvers.BM3DPlugAndPlay", steps=[12], high=[0.2, 0.4]),
+}
+"""The settings of classical methods to choose from."""
 SHOWN = ("bicubic", "total_variation", "bm3d", "ddrm", "reddiff", "plug_and_play", "diffpir")
 """The methods of the picture, in its order."""
 
@@ -62,13 +66,13 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def compute(options: argparse.Namespace, more: list[str]) -> None:
-    """Chooses the weights of total variation, then restores."""
+    """Chooses the settings of classical methods, then restores."""
     tuning = options.folder / "tuning"
     data = {"class_path": "held_out.HeldOut", "init_args": {"size": options.size, "split": "tuning"}}
-    several = dict.fromkeys(options.problems, numbered(WEIGHTS))
+    several = dict.fromkeys(options.problems, numbered(CLASSICAL))
     run(tuning, several, data, len(FILES["tuning"]), options, more)
     chosen = {
-        problem: WEIGHTS["total_variation"][found["total_variation"]]
+        problem: {name: CLASSICAL[name][k] for name, k in found.items()}
         for problem, found in best(tuning).items()
     }
     solvers = {
@@ -80,14 +84,13 @@ def compute(options: argparse.Namespace, more: list[str]) -> None:
     run(options.folder / "restored", solvers, test, options.limit, options, more)
 
 
-def classical(problem: str, total_variation: Entry) -> dict[str, Entry]:
-    """The methods without a prior, given that of total variation."""
-    start = {"start": total_variation}
+def classical(problem: str, chosen: dict[str, Entry]) -> dict[str, Entry]:
+    """The methods without a prior, given those whose settings were chosen."""
     found = {
         "pseudo_inverse": {"class_path": "PseudoInverse"},
         "bicubic": {"class_path": "classical_solvers.Bicubic"},
-        "total_variation": total_variation,
-        "bm3d": {"class_path": "classical_solvers.BM3DPlugAndPlay", "init_args": start},
+        "total_variation": chosen["total_variation"],
+        "bm3d": with_settings(chosen["bm3d"], start=chosen["total_variation"]),
     }
     if problem != "super_resolution":
         del found["bicubic"]
@@ -111,22 +114,23 @@ def introduction(options: argparse.Namespace) -> str:
 
 Made by `benchmarks/photographs_restored.py`, not by hand.
 
-- Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, out of the wheels of
-  scikit-image and scikit-learn; no prior was trained on them
+- Data: {", ".join(names)}, {options.size} x {options.size} pixels in colour, scaled by Lanczos to cover
+  that and cut in the middle, out of the wheels of scikit-image and scikit-learn; no prior was trained on them
 - Prior: {told_prior(options.prior)}
 - Settings of solvers with a prior: {source}
-- Total variation: `benchmarks/classical_solvers.py`; its weight, of {weights()}, is chosen
-  for each problem on three other photographs. bm3d: half-quadratic splitting with BM3D
-  (the package bm3d, https://doi.org/10.1109/TIP.2020.3014721), from that start
+- Total variation: `benchmarks/classical_solvers.py`; its weight is chosen of
+  {tried("total_variation", "weight")}. bm3d: half-quadratic splitting with BM3D
+  (the package bm3d, https://doi.org/10.1109/TIP.2020.3014721) from that start, in 12 steps, its first sigma
+  chosen of {tried("bm3d", "high")}. Both are chosen for each problem on {", ".join(FILES["tuning"])}
 
 {LEGEND}
 
 ![truth, measurement and restorations of one photograph](photographs.png)""".replace("|", "\\|")
 
 
-def weights() -> str:
-    """The weights of total variation that are tried."""
-    return ", ".join(f"{entry['init_args']['weight']:g}" for entry in WEIGHTS["total_variation"])
+def tried(method: str, setting: str) -> str:
+    """The values of a setting to choose from."""
+    return ", ".join(f"{entry['init_args'][setting]:g}" for entry in CLASSICAL[method])
 
 
 def settings(options: argparse.Namespace) -> str:

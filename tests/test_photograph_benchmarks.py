@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -64,24 +65,61 @@ def prior(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def no_bm3d(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A BM3D that does nothing, so that no test needs the package or its seconds."""
-    monkeypatch.setitem(sys.modules, "bm3d", SimpleNamespace(bm3d_rgb=lambda z, *settings: z))
+def no_bm3d(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A BM3D that does nothing but note its sigma, so that no test needs the package or its seconds."""
+    levels = []
+
+    def bm3d_rgb(z: Any, sigma: float, profile: Any) -> Any:
+        levels.append(sigma)
+        return z
+
+    fake = SimpleNamespace(bm3d_rgb=bm3d_rgb, BM3DProfile=SimpleNamespace)
+    monkeypatch.setitem(sys.modules, "bm3d", fake)
+    return levels
 
 
-@pytest.mark.usefixtures("no_bm3d")
-def test_every_denoiser_is_told_at_every_noise(tmp_path: Path, prior: str) -> None:
+def test_every_denoiser_is_told_at_every_noise(tmp_path: Path, prior: str, no_bm3d: list[float]) -> None:
     import denoising
 
     page = tmp_path / "page.md"
     words = ["--prior", prior, "--limit", "2", "--size", "16", "--sigmas", "15", "50"]
     denoising.main([*words, "--page", str(page)])
     text = page.read_text()
+    assert no_bm3d == pytest.approx([15 / 255, 15 / 255, 50 / 255, 50 / 255])  # of images in [0, 1]
     for name in ("noisy", "prior, one call", "BM3D", "non-local means", "total variation"):
         assert text.count(f"\n| {name} | ") == 2  # PSNR and SSIM
     assert text.count("\n| method | 15 | 50 |\n") == 2
     assert "astronaut, coffee, 16 x 16" in text
     assert page.with_name("denoising.png").stat().st_size > 1000
+
+
+def test_the_prior_is_ahead_by_what_it_has_more(prior: str) -> None:
+    import argparse
+
+    from denoising import BM3D, PRIOR, Measured, page
+
+    image = torch.zeros(3, 4, 4)
+    found = {25.0: {PRIOR: Measured([31.0, 33.5], [0.9, 0.9], 1.0, image)}}
+    found[25.0][BM3D] = Measured([30.0, 32.0], [0.9, 0.9], 1.0, image)
+    options = argparse.Namespace(size=4, prior=prior)
+    assert "The prior minus BM3D: +1.25 " in page(options, ["a", "b"], found)
+
+
+def test_strengths_are_chosen_on_photographs_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the same noise, drawn anew."""
+    import denoising
+
+    asked, x = [], torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(denoising, "photographs", lambda *given: asked.append(given) or (["a", "b"], x))
+    given = []
+    monkeypatch.setattr(denoising, "best_factor", lambda *words: given.append(words) or 1.0)
+    denoising.methods(untrained(), 0.3, 16)
+    assert asked == [(16, "tuning")]
+    for _, images, y, sigma, _ in given:
+        assert (images is x, sigma) == (True, 0.3)
+        assert torch.equal(y, denoising.noisy(x, 0.3, seed=1))
+        assert not torch.equal(y, denoising.noisy(x, 0.3))
+    assert denoising.level(25) == 50 / 255
 
 
 def test_classical_denoisers_take_noise_away() -> None:
@@ -95,7 +133,7 @@ def test_classical_denoisers_take_noise_away() -> None:
     for denoised in (non_local_means(y, 0.3), total_variation(y, 0.3)):
         assert denoised.shape == x.shape
         assert (psnr(denoised, x) > psnr(y, x) + 1).all()
-    assert best_factor(x, y, 0.3, (1e-3, 1.0, 100.0)) == 1.0
+    assert best_factor(total_variation, x, y, 0.3, (1e-3, 1.0, 100.0)) == 1.0
 
 
 def test_bm3d_takes_noise_away() -> None:
@@ -145,8 +183,19 @@ def test_total_variation_is_that_of_scikit_image() -> None:
     torch.testing.assert_close(found[0, 0], torch.from_numpy(expected), rtol=0, atol=5e-3)
 
 
+def test_the_denoiser_is_the_solver_of_what_is_seen_whole() -> None:
+    from classical_denoisers import total_variation
+    from classical_solvers import TotalVariation
+
+    y = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    measurement = Measurement(Identity(), 0.2).prepare(Images.unnamed((3, 8, 8)))
+    prior = GaussianDenoiser(torch.zeros(3, 8, 8), torch.eye(192))
+    problem = Problem(y, measurement, prior, NoiseStream.of(0, [0, 1], "test"))
+    torch.testing.assert_close(total_variation(y, 0.2, 0.7), TotalVariation(weight=0.14)(problem))
+
+
 def test_differences_have_their_adjoint() -> None:
-    from classical_solvers import differences, differences_adjoint
+    from total_variation import differences, differences_adjoint
 
     rng = torch.Generator().manual_seed(0)
     x, p = torch.randn(2, 3, 5, 4, generator=rng), torch.randn(2, 2, 3, 5, 4, generator=rng)
@@ -175,7 +224,7 @@ def test_bm3d_is_given_noise_that_falls_to_that_of_y(monkeypatch: pytest.MonkeyP
     import classical_solvers
 
     levels = []
-    monkeypatch.setattr(classical_solvers, "bm3d", lambda x, sigma: levels.append(sigma) or x)
+    monkeypatch.setattr(classical_solvers, "bm3d", lambda x, sigma, white: levels.append(sigma) or x)
     problem, x = problem_of("deblurring")
     assert (
         classical_solvers.BM3DPlugAndPlay(3, start=classical_solvers.TotalVariation(2))(problem).shape
@@ -201,7 +250,8 @@ def test_restored_photographs_are_told_of_every_method(
     import photographs_restored as script
     from photograph_problems import SOLVERS
 
-    monkeypatch.setattr(script, "WEIGHTS", {"total_variation": script.WEIGHTS["total_variation"][:2]})
+    few = {name: found[:2] for name, found in script.CLASSICAL.items()}
+    monkeypatch.setattr(script, "CLASSICAL", few)
     page, folder = tmp_path / "page.md", tmp_path / "results"
     words = ["--prior", prior, "--limit", "1", "--size", "16", "--steps", "2", "2"]
     words += ["--problems", "super_resolution", "--folder", str(folder), "--page", str(page)]
