@@ -4,6 +4,7 @@ Pictures of one small size are learned whole. Of others random crops are, so tha
 of any size.
 """
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,35 +18,18 @@ import yaml
 
 from lightning_inv.command_line import fail
 from lightning_inv.configuration import flags, read_config, split_words
-from lightning_inv.data import ImageDataModule
-from lightning_inv.data.decoding import image_shape
-from lightning_inv.data.image_files import find_images
+from lightning_inv.data import ImageFolder
+from lightning_inv.folders import Folder, look
 
-LOOKED_AT = 1000
-"""Pictures whose headers are read, at most."""
 WHOLE = 64
 """The pixels of the longer side, at most, of pictures that are learned whole."""
 SIDES = (48, 64, 96)
 """The sides of crops, where pictures are large enough."""
-LEAST = 8
-"""The pixels of the shorter side, at least, of every picture."""
+WARMUP = 300
+"""The steps in which the learning rate grows, in trainings that are ten times as long."""
+VALIDATED = 64
+"""Batches of whole pictures that a validation looks at, at most."""
 NETWORK = "model.denoiser.init_args.network.init_args"
-
-
-class Folder(NamedTuple):
-    """What the headers tell of the pictures in a folder.
-
-    Args:
-        root: The folder.
-        count: The pictures in it.
-        shapes: The shapes ``(C, H, W)`` of those that were looked at.
-        channels: The channels that all are to have.
-    """
-
-    root: Path
-    count: int
-    shapes: list[tuple[int, int, int]]
-    channels: int
 
 
 class Choice(NamedTuple):
@@ -71,55 +55,36 @@ def configured(words: list[str], priors: Path) -> Iterator[tuple[list[str], str]
     elif "data.root" not in asked or {"data", "data.class_path"} & asked.keys():
         yield ["--config", str(priors / "digits.yaml"), *words], ""
     else:
-        base = priors / "folder.yaml"
-        steps = read_config(base)["trainer"]["max_steps"]
-        try:
-            folder = look(Path(asked["data.root"]).expanduser(), _channels_of(asked))
-        except (ValueError, OSError) as error:
-            fail(str(error))
-        choices = choose(folder, steps, _size_of(asked), asked.get("trainer.accelerator", "auto"))
+        root = Path(asked["data.root"]).expanduser()
+        saved = Path(asked.get("folder", run_folder(root))) / "config.yaml"
+        goes_on = asked.get("ckpt_path") == "last" and saved.exists()
+        base, tree, told = _saved(saved) if goes_on else _chosen(root, priors / "folder.yaml", asked)
         with TemporaryDirectory() as place:
-            (chosen := Path(place) / "folder.yaml").write_text(yaml.safe_dump(as_settings(choices)))
-            yield ["--config", str(base), "--config", str(chosen), *words], as_text(folder, choices, asked)
+            (chosen := Path(place) / "folder.yaml").write_text(yaml.safe_dump(tree))
+            yield ["--config", str(base), "--config", str(chosen), *words], told
 
 
-def look(root: Path, channels: int | None = None) -> Folder:
-    """Looks at the headers of the pictures in a folder, of at most ``LOOKED_AT``, evenly spread.
-
-    Args:
-        root: The folder.
-        channels: The channels that the user asks for, if so.
-
-    Raises:
-        FileNotFoundError: There is no such folder, or no picture in it.
-        ValueError: No picture can be read, one is too small, or their channels do not fit each other.
-    """
-    files, shapes, why = find_images(root), {}, ""
-    for file in files[:: -(-len(files) // LOOKED_AT)]:
-        try:
-            shapes[file] = image_shape(file, channels)
-        except ValueError as error:  # the data module stops there, or leaves it out
-            why = why or f"{file} cannot be read as an image: {error}."
-    if not shapes:
-        raise ValueError(why)
-    for file, (_, H, W) in shapes.items():
-        if min(H, W) < LEAST:
-            raise ValueError(
-                f"{file} has {H} x {W} pixels; to train on, it needs {LEAST} x {LEAST} at least."
-            )
-    return Folder(root, len(files), list(shapes.values()), channels or _common_channels(shapes))
+def run_folder(root: Path) -> str:
+    """Where a training on the pictures of a folder writes."""
+    return f"runs/{root.resolve().name}"
 
 
-def _common_channels(shapes: dict[Path, tuple[int, int, int]]) -> int:
-    """The channels of pictures; RGB if some are grey and others RGB."""
-    example = {shape[0]: file for file, shape in shapes.items()}
-    if len(example) > 1 and set(example) != {1, 3}:
-        (one, a), (other, b) = sorted(example.items())[-2:]
-        raise ValueError(
-            f"a prior is one of so many channels, but {a} has {one} and {b} has {other}; "
-            "only grey and RGB become each other."
-        )
-    return max(example)
+def _saved(path: Path) -> tuple[Path, dict[str, Any], str]:
+    """The settings of a run that goes on, what lies upon them, and what is told."""
+    steps = {"init_args": {"steps": "${trainer.max_steps}"}}  # of the learning rate, with those of a flag
+    return path, {"model": {"lr_scheduler": steps}}, f"Settings: those of {path}; flags win."
+
+
+def _chosen(root: Path, base: Path, asked: dict[str, str]) -> tuple[Path, dict[str, Any], str]:
+    """Settings of a new run, what lies upon them, and what is told."""
+    try:
+        folder = look(root, _channels_of(asked))
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    given = asked.get("trainer.max_steps", "")
+    steps = int(given) if given.isdecimal() else read_config(base)["trainer"]["max_steps"]
+    choices = choose(folder, steps, _size_of(asked), asked.get("trainer.accelerator", "auto"))
+    return base, as_settings(choices), as_text(folder, choices, asked)
 
 
 def choose(
@@ -135,13 +100,16 @@ def choose(
     """
     sizes = {shape[1:] for shape in folder.shapes}
     whole = len(sizes) == 1 and max(*sizes.copy().pop()) <= WHOLE
-    half = computes_in_16_bits(accelerator)
+    half, workers = computes_in_16_bits(accelerator), workers_for(accelerator)
+    loading = [Choice("data.init_args.num_workers", workers, "processes that read them, for each device")]
     return [
         *(_whole(folder, size or sizes.pop()) if whole else _crops(folder)),
         Choice("data.init_args.root", str(folder.root)),
         Choice("data.init_args.channels", folder.channels, _why_channels(folder)),
         Choice(f"{NETWORK}.channels", folder.channels),
         *([Choice("data.init_args.val_fraction", 0.0, "there is but one")] if folder.count == 1 else []),
+        *(loading if workers else []),
+        Choice("model.lr_scheduler.init_args.warmup", min(WARMUP, max_steps // 10)),
         Choice(
             "trainer.precision",
             "bf16-mixed" if half else "32-true",
@@ -150,7 +118,7 @@ def choose(
         Choice(
             "trainer.max_steps", max_steps, "more are better; --ckpt_path last goes on where a run stopped"
         ),
-        Choice("folder", f"runs/{folder.root.resolve().name}", "everything is written there"),
+        Choice("folder", run_folder(folder.root), "everything is written there"),
     ]
 
 
@@ -160,7 +128,9 @@ def _whole(folder: Folder, size: tuple[int, ...]) -> list[Choice]:
     return [
         Choice("data.class_path", "ImageFolder"),
         Choice("data.init_args.size", list(size), "all have it, and it is small enough to learn them whole"),
-        Choice("data.init_args.batch_size", batch, "" if batch == 16 else f"there are but {folder.count}"),
+        Choice("data.init_args.batch_size", batch, "images of a step, on each device"),
+        Choice("data.init_args.flip", False, "true if mirror images are as likely"),
+        Choice("trainer.limit_val_batches", VALIDATED),
         Choice("model.denoiser.init_args.shape", [folder.channels, *size]),
         *([Choice(f"{NETWORK}.patch", 1)] if max(size) <= WHOLE // 2 else []),
     ]
@@ -175,6 +145,8 @@ def _crops(folder: Folder) -> list[Choice]:
         Choice("data.class_path", "ImageCrops"),
         Choice("data.init_args.sides", sides, "of random crops, for a prior of images of any size"),
         Choice("data.init_args.size", min(64, bound)),
+        Choice("data.init_args.batch_size", 16, "crops of a step, on each device"),
+        Choice("data.init_args.flip", True, "mirror images are as likely; false for text and the like"),
         Choice("model.denoiser.init_args.shape", [folder.channels, None, None]),
     ]
 
@@ -197,6 +169,17 @@ def computes_in_16_bits(accelerator: str) -> bool:
         return any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     supported = getattr(torch.get_device_module(), "is_bf16_supported", None)
     return supported is not None and supported(including_emulation=False)
+
+
+def workers_for(accelerator: str) -> int:
+    """Processes that read pictures for each device; none where the training has the same cores.
+
+    Args:
+        accelerator: Where the training runs, as in ``trainer.accelerator``.
+    """
+    if accelerator == "cpu" or not torch.accelerator.is_available():
+        return 0
+    return max(1, min(8, (os.cpu_count() or 1) // torch.accelerator.device_count() - 1))
 
 
 def as_settings(choices: Sequence[Choice]) -> dict[str, Any]:
@@ -224,7 +207,7 @@ def as_text(folder: Folder, choices: Sequence[Choice], asked: dict[str, str]) ->
     return "\n".join([head, *lines])
 
 
-def usage(data: ImageDataModule, shape: Sequence[int | None], prior: Path) -> str:
+def usage(data: ImageFolder, shape: Sequence[int | None], prior: Path) -> str:
     """How the prior of a folder is used.
 
     Args:
@@ -232,14 +215,24 @@ def usage(data: ImageDataModule, shape: Sequence[int | None], prior: Path) -> st
         shape: The shape ``(C, H, W)`` of its images.
         prior: Its file.
     """
-    words = ["python", "infer.py", "--model.prior", str(prior)]
+    words = [
+        "python",
+        "infer.py",
+        "--model.prior",
+        str(prior),
+        "--folder",
+        f"results/{data.root.resolve().name}",
+    ]
+    given = data.value_range
+    scale = ["--data.value_range", "[{:g},{:g}]".format(*given)] if given else []
     if None in shape:
         colours = ["--data.channels", str(shape[0])] if shape[0] != 3 else []
-        return shlex.join([*words, "--data", "Photographs", *colours, "--data.path"]) + " PICTURE"
+        return shlex.join([*words, "--data", "Photographs", *colours, *scale, "--data.path"]) + " PICTURE"
     channels, height, width = (str(length) for length in shape)
     size = height if height == width else f"[{height},{width}]"
     source = ["--data", "ImageFolder", "--data.root", str(data.root), "--data.size", size]
-    return shlex.join([*words, *source, "--data.channels", channels, "--folder", f"results/{data.root.name}"])
+    skips = ["--data.skip_broken", "true"] if data.skip_broken else []
+    return shlex.join([*words, *source, "--data.channels", channels, *scale, *skips])
 
 
 def short(key: str) -> str:

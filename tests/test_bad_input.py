@@ -80,7 +80,7 @@ OF_TRAIN = [
         "--model.denoiser.shape [1,16,16]",
         "images have shape (1, 8, 8) (C, H, W), but model.denoiser.shape is",
     ),
-    ("--model.lr_scheduler.warmup 5000", "warmup must be in [0, steps=1200), got 5000."),
+    ("--model.lr_scheduler.warmup 5000", "model.lr_scheduler.warmup must be in [0, steps=1200)"),
     ("--model.ema_decay 1", "model.ema_decay must be in [0, 1), got 1.0."),
     ("--model.optimizer.lr=-1", "-1"),
     ("--samples.steps 2000", "Unconditional.steps must be in [1, 1000], the times of the prior, got 2000."),

@@ -12,14 +12,14 @@ from pictures import save, text
 
 from lightning_inv.cli import CONFIGS, TrainCommandLine, infer, train
 from lightning_inv.folder_defaults import (
-    Folder,
     as_text,
     choose,
     computes_in_16_bits,
     configured,
-    look,
     short,
+    workers_for,
 )
+from lightning_inv.folders import Folder, look
 
 QUIET = [
     "--trainer.accelerator=cpu",
@@ -31,7 +31,6 @@ FEW_STEPS = [f"--model.solvers.{name}.steps=2" for name in ("ddrm", "reddiff", "
 QUICK = [
     *QUIET,
     "--trainer.max_steps=2",
-    "--model.lr_scheduler.warmup=0",
     "--model.noise_levels=1",
     "--model.denoiser.network.widths=[4,4]",
     "--model.denoiser.network.depths=[1,1]",
@@ -87,6 +86,25 @@ def test_the_precision_is_one_that_the_machine_has(monkeypatch: pytest.MonkeyPat
     assert computes_in_16_bits("cpu") is half
 
 
+@pytest.mark.parametrize(
+    ("devices", "cores", "workers"), [(0, 16, 0), (1, 16, 8), (4, 16, 3), (8, 8, 1)], ids=str
+)
+def test_cores_that_do_not_train_read_pictures(
+    monkeypatch: pytest.MonkeyPatch, devices: int, cores: int, workers: int
+) -> None:
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: devices > 0)
+    monkeypatch.setattr("torch.accelerator.device_count", lambda: devices)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert workers_for("auto") == workers
+    assert workers_for("cpu") == 0
+
+
+@pytest.mark.parametrize(("steps", "warmup"), [(20000, 300), (3000, 300), (200, 20), (2, 0)])
+def test_a_short_training_has_a_short_warm_up(steps: int, warmup: int) -> None:
+    choices = choose(Folder(Path("pictures"), 2, [(1, 30, 20), (3, 20, 40)], 3), steps)
+    assert {short(key): value for key, value, _ in choices}["model.lr_scheduler.warmup"] == warmup
+
+
 def test_what_the_user_gives_is_not_told() -> None:
     folder = Folder(Path("pictures"), 2, [(1, 30, 20), (3, 20, 40)], 3)
     told = as_text(folder, choose(folder, 100), {"data.sides": "[16]"})
@@ -122,7 +140,7 @@ def test_a_broken_picture_is_left_to_those_who_read_it(tmp_path: Path) -> None:
 
 
 def test_of_many_pictures_a_sample_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lightning_inv.folder_defaults.LOOKED_AT", 2)
+    monkeypatch.setattr("lightning_inv.folders.LOOKED_AT", 2)
     folder = look(pictures(tmp_path, [(8, 8 + i) for i in range(5)]))
     assert (folder.count, folder.shapes) == (5, [(1, 8, 8), (1, 8, 11)])
 
@@ -176,6 +194,33 @@ def test_the_prior_of_small_pictures_restores_as_is_told(
     trained(pictures(tmp_path / "small", [(8, 9)] * 6))
     words = shlex.split(capsys.readouterr().out.rpartition("restore with it: python infer.py ")[2])
     assert infer([*words, *QUIET, *FEW_STEPS, "--data.limit=1"])["images"] == 1
+
+
+def test_what_reads_the_pictures_reads_them_again_as_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """Those of numbers up to 100, with a file among them that is none."""
+    monkeypatch.chdir(tmp_path)
+    for i in range(6):
+        np.save(tmp_path / f"{i}.npy", 100 * np.random.default_rng(i).random((8, 9), dtype=np.float32))
+    text(tmp_path / "notes.png")
+    trained(tmp_path, "--data.value_range=[0,100]", "--data.skip_broken=true")
+    words = shlex.split(capsys.readouterr().out.rpartition("restore with it: python infer.py ")[2])
+    assert infer([*words, *QUIET, *FEW_STEPS, "--data.limit=1"])["images"] == 1
+
+
+def test_a_run_goes_on_with_its_settings_though_the_folder_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = pictures(tmp_path / "small", [(8, 9)] * 6)
+    trained(folder)
+    pictures(folder, [(70, 90)], 3, "new {}.png")
+    cli = train(["--data.root", str(folder), "--ckpt_path=last", "--trainer.max_steps=3", *QUIET])
+    assert (cli.trainer.global_step, cli.model.denoiser.shape) == (3, (1, 8, 9))
+    assert "Settings: those of runs/small/config.yaml; flags win." in capsys.readouterr().out
+    assert cli.model.lr_scheduler is not None
+    assert cli.config.model.lr_scheduler.init_args.steps == 3
 
 
 @pytest.mark.parametrize("channels", [1, 3])

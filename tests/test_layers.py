@@ -16,6 +16,7 @@ LAYERS = [
     {"modules"},
     {"callbacks"},
     {"command_line", "tuning"},
+    {"folders"},
     {"folder_defaults"},
     {"cli", "check", "capabilities"},
 ]

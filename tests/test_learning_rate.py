@@ -42,5 +42,5 @@ def test_without_warm_up_the_learning_rate_starts_at_its_highest() -> None:
 
 @pytest.mark.parametrize("warmup", [-1, 8, 9])
 def test_a_warm_up_as_long_as_the_training_is_refused(warmup: int) -> None:
-    with pytest.raises(ValueError, match=rf"warmup must be in \[0, steps=8\), got {warmup}"):
+    with pytest.raises(ValueError, match=rf"warmup must be in \[0, steps=8\), .* got {warmup}"):
         next(rates(8, warmup, 0.1, 1))

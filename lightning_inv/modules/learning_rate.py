@@ -21,7 +21,10 @@ class WarmupCosine(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, steps: int, warmup: int = 500, floor: float = 0.01) -> None:
         if not 0 <= warmup < steps:
-            raise ValueError(f"warmup must be in [0, steps={steps}), got {warmup}.")
+            raise ValueError(
+                f"model.lr_scheduler.warmup must be in [0, steps={steps}), the steps of the training, "
+                f"got {warmup}."
+            )
 
         def factor(step: int) -> float:
             if step < warmup:
