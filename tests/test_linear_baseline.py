@@ -1,4 +1,4 @@
-"""The best linear denoiser, against what is known of stationary Gaussian images."""
+"""The Wiener filter, against what is known of stationary Gaussian images."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,8 +168,8 @@ def test_the_training_goes_its_way_as_without_it(tmp_path: Path) -> None:
 def test_a_training_ends_with_a_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     train(words(tmp_path / "run"))
     said = capsys.readouterr().out
-    table = said.partition("beside the best linear denoiser:\n")[2].splitlines()
-    assert table[0].split() == ["t", "noise", "/", "signal", "linear", "network", "ratio"]
+    table = said.partition("beside the Wiener filter:\n")[2].splitlines()
+    assert table[0].split() == ["t", "noise", "/", "signal", "filter", "network", "ratio"]
     cells = [row.split() for row in table[1:3]]
     assert [row[0] for row in cells] == ["251", "751"]
     for _, _, linear, network, ratio in cells:
@@ -178,7 +178,7 @@ def test_a_training_ends_with_a_table(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_no_images_no_table(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     train(words(tmp_path / "run", "--baseline.images", "0", "--trainer.max_steps", "2"))
-    assert "linear" not in capsys.readouterr().out
+    assert "filter" not in capsys.readouterr().out
 
 
 def test_tensorboard_is_told_the_ratios(tmp_path: Path) -> None:

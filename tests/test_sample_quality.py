@@ -70,6 +70,19 @@ def test_large_images_are_compared_by_their_means() -> None:
     assert nearest(noisy, [x]).distances.max() < 0.3
 
 
+def test_neighbours_are_kept_of_those_that_are_shown() -> None:
+    x = draws(20, 1)
+    kept = torch.arange(20).flip(0)  # all are found again, in another order
+    found = nearest(x, x[kept].split(7), shown=5)
+    assert torch.equal(found.images, x[:5])
+    assert found.distances.max() < 1e-3
+
+
+def test_held_out_images_that_are_training_images_tell_nothing(tmp_path: Path) -> None:
+    same = GivenImages({"train": draws(30, 1), "val": draws(30, 1)})
+    assert SampleQuality(str(tmp_path)).write(draws(5, 3), same)["copied"] is None
+
+
 def test_samples_are_shown_beside_their_neighbours(tmp_path: Path) -> None:
     SampleQuality(str(tmp_path)).write(draws(70, 1)[20:25], data())
     picture = np.asarray(Image.open(tmp_path / "neighbours.png").convert("L"))

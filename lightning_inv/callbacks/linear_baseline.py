@@ -12,10 +12,13 @@ from lightning_inv.modules import PriorTraining
 
 
 class LinearBaseline(Callback):
-    """Compares each validation with the best linear denoiser of the training images, ``StationaryDenoiser``.
+    """Compares each validation with the Wiener filter of the training images, ``StationaryDenoiser``.
 
-    ``val_vs_linear/TIME`` is the loss of the network relative to that of the linear denoiser, on the same
-    images and noise: below 1 the network knows more of the images than their spectrum.
+    It is the best linear denoiser that treats all pixels alike. Of whole images that are aligned, such as
+    digits in the middle, one that does not may be better.
+
+    ``val_vs_linear/TIME`` is the loss of the network relative to that of the filter, on the same images and
+    noise: below 1 the network knows more of the images than their spectrum.
 
     Args:
         images: How many training images the spectrum is estimated from; 0 for no comparison.
@@ -63,9 +66,9 @@ class LinearBaseline(Callback):
         """The last comparison as a table, empty if there was none."""
         if not self.losses:
             return ""
-        rows = [["t", "noise / signal", "linear", "network", "ratio"]]
+        rows = [["t", "noise / signal", "filter", "network", "ratio"]]
         for time, loss in self.losses.items():
             schedule, linear = self.linear.schedule, self.linear_losses[time]
             noise = (schedule.sigma[time] / schedule.alpha[time]).item()
             rows.append([str(time), f"{noise:.3g}", f"{linear:.4g}", f"{loss:.4g}", f"{loss / linear:.3f}"])
-        return f"loss of eps on validation images, beside the best linear denoiser:\n{aligned(rows)}"
+        return f"loss of eps on validation images, beside the Wiener filter:\n{aligned(rows)}"

@@ -38,22 +38,24 @@ class Neighbours(NamedTuple):
     distances: Tensor
     """Root mean squares over pixels, shape ``(B,)``; infinite where there is no image."""
     images: Tensor
-    """The nearest images, shape ``(B, C, H, W)``."""
+    """The nearest images of the first, shape ``(shown, C, H, W)``."""
 
 
-def nearest(x: Tensor, images: Iterable[Tensor]) -> Neighbours:
+def nearest(x: Tensor, images: Iterable[Tensor], shown: int = SHOWN) -> Neighbours:
     """The nearest of images, shrunk to at most 32 x 32 pixels.
 
     Args:
         x: What to find neighbours of, shape ``(B, C, H, W)``.
         images: Batches of images of that shape.
+        shown: Of how many of x the neighbours are kept.
     """
-    small, found = thumbnails(x), Neighbours(torch.full((len(x),), torch.inf), torch.zeros_like(x))
+    small, first = thumbnails(x), torch.zeros_like(x[:shown])
+    found = Neighbours(torch.full((len(x),), torch.inf), first)
     for batch in images:
         distances, index = (torch.cdist(small, thumbnails(batch)) / small.shape[1] ** 0.5).min(1)
         nearer = distances < found.distances
         found.distances[nearer] = distances[nearer]
-        found.images[nearer] = batch[index[nearer]]
+        first[nearer[:shown]] = batch[index[:shown][nearer[:shown]]]
     return found
 
 
@@ -127,10 +129,11 @@ class SampleQuality(Callback):
             "held_out_images": len(found.distances) - len(samples),
             "median_distance_of_samples": number(own),
             "median_distance_of_held_out": number(other),
-            "copied": bool(own < COPIED * other) if other.isfinite() else None,
+            "copied": bool(own < COPIED * other) if other.isfinite() and other > 0 else None,
             **self._fid(samples, data),
         }
-        rows = torch.stack([samples, found.images[: len(samples)]], 1)[:SHOWN].flatten(0, 1)
+        shown = samples[:SHOWN]
+        rows = torch.stack([shown, found.images[: len(shown)]], 1).flatten(0, 1)
         self.folder.mkdir(parents=True, exist_ok=True)
         save_image(grid_of(rows, 8), self.folder / "neighbours.png")
         with atomic_write(self.folder / "quality.json") as file:
