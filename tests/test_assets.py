@@ -1,5 +1,7 @@
 """What ships with the package."""
 
+import csv
+
 import pytest
 
 from lightning_inv.files import ASSETS
@@ -22,6 +24,15 @@ def test_all_that_ships_is_small() -> None:
 @pytest.mark.parametrize("name", PRIORS)
 def test_a_prior_that_ships_tells_where_it_comes_from(name: str) -> None:
     assert {"steps", "val_loss", "licence", "commit"} <= read_provenance(name).keys()
+
+
+def test_the_card_credits_every_photograph_that_the_prior_saw() -> None:
+    card = CARDS.partition("## `photographs.safetensors`")[2].partition("\n## ")[0]
+    with (ASSETS.parents[1] / "benchmarks" / "photographs.tsv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            credits = card.partition(f"{row['licence']}: ")[2].partition(";")[0].partition(" |\n")[0]
+            assert row["author"] in credits
+            assert row["name"] in credits
 
 
 @pytest.mark.parametrize("name", PRIORS)
