@@ -161,10 +161,11 @@ Made by `benchmarks/ablation.py`, not by hand.
 - Code: {noted_environments(options.folder)}
 - Training: `configs/priors/photos.yaml`, {base["steps"]} steps, one seed; what another seed would change
   is not told. Each row differs from the base in what it is named after, and has the base's learning rate
-- eps loss: on {base["crops"]} of pictures held out from training, the mean over {LEVELS}
-  noises, which are the same for every schedule
+- eps loss: on {base["crops"]} of what is held out from training, a picture in twenty about, the mean
+  over {LEVELS} noises, which are the same for every schedule; its errors are over crops, not over pictures
 - PSNR: one call of the prior on {len(base["psnr"])} photographs, {options.size} x {options.size} pixels, as
   in the part on denoising
+- Crops of 64 alone: a step sees a fifth less pixels than that of the base
 
 Means ± standard errors of the mean over crops or photographs; in brackets the mean difference from the base
 on the same images and its standard error.
