@@ -1,0 +1,87 @@
+"""The numbers of a file that is no picture of 8 bits: their channels and their range."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import ExifTags
+
+LUMA = (0.299, 0.587, 0.114)
+ORIENTATION = ExifTags.Base.Orientation
+
+
+class Numbers(NamedTuple):
+    """What a file holds that is no picture of 8 bits.
+
+    Args:
+        values: Shape ``(H, W)``, or with channels.
+        axis: The axis of the channels, where the file tells it.
+        alpha: Whether the last channel is the opacity.
+        orientation: How the image is to be turned, as in Exif; 1 if it is upright.
+    """
+
+    values: np.ndarray
+    axis: int | None = None
+    alpha: bool = False
+    orientation: int = 1
+
+
+def channels_first(numbers: Numbers, channels: int | None) -> np.ndarray:
+    """The values in the shape ``(C, H, W)``, the opacity left out unless it was asked for."""
+    values = numbers.values
+    if values.ndim == 2:
+        return values[None]
+    if values.ndim != 3:
+        raise ValueError(f"it has shape {values.shape}, not (H, W), (H, W, C) or (C, H, W)")
+    axis = _axis(values.shape, channels) if numbers.axis is None else numbers.axis
+    values = np.moveaxis(values, axis, 0)
+    return values[:-1] if numbers.alpha and len(values) != channels else values
+
+
+def _axis(shape: tuple[int, ...], channels: int | None) -> int:
+    """Which end of a shape is that of the channels."""
+    if channels is None:
+        return 0 if shape[0] < shape[2] else 2
+    for wanted in (channels, {1: 3, 3: 1}.get(channels)):
+        ends = [axis for axis in (0, 2) if shape[axis] == wanted]
+        if len(ends) == 2:
+            raise ValueError(f"its shape {shape} has {wanted} at both ends, where the channels may be")
+        if ends:
+            return ends[0]
+    raise ValueError(f"no end of its shape {shape} is {channels}, the channels asked for (data.channels)")
+
+
+def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """The values in [0, 1]."""
+    low, high = _known_range(values.dtype) if value_range is None else value_range
+    least, most = float(values.min()), float(values.max())
+    if not (low <= least and most <= high):  # not a number fails, too
+        raise ValueError(
+            f"its values reach from {least:g} to {most:g}, beyond [{low:g}, {high:g}]; "
+            "data.value_range says which are black and white"
+        )
+    return ((values - np.float64(low)) / (high - low)).astype(np.float32)
+
+
+def _known_range(kind: np.dtype[Any]) -> tuple[float, float]:
+    """The numbers that are black and white where the user does not say."""
+    if kind.kind in "fb":
+        return 0.0, 1.0
+    if kind.kind == "u" and kind.itemsize <= 2:
+        return 0.0, float(np.iinfo(kind).max)
+    if kind.kind in "ui":
+        raise ValueError(f"its values of the type {kind} have no known range; data.value_range gives one")
+    raise ValueError(f"it holds {kind}, not real numbers")
+
+
+def with_channels(values: np.ndarray, channels: int) -> np.ndarray:
+    """The values with so many channels: grey and RGB become each other, as Pillow has it."""
+    if len(values) == channels:
+        return values
+    if {len(values), channels} == {1, 3}:
+        return np.tensordot(np.float32(LUMA), values, 1)[None] if channels == 1 else np.repeat(values, 3, 0)
+    raise ValueError(other_channels(len(values), channels))
+
+
+def other_channels(found: int, channels: int) -> str:
+    """What is said of a file with so many channels where others were asked for."""
+    return f"it has {found} channel{'s' * (found > 1)}, but {channels} were asked for (data.channels)"
