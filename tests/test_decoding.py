@@ -7,7 +7,7 @@ import pytest
 import tifffile
 import torch
 from pictures import png_of_16_bits, save, write
-from PIL import Image
+from PIL import ExifTags, Image
 from torch import Tensor
 
 from lightning_inv.data import ImageCrops, ImageFolder
@@ -44,6 +44,32 @@ def test_the_shape_is_known_from_the_header(tmp_path: Path, suffix: str, kind: s
     path = save(tmp_path / f"a.{suffix}", numbers(channels), kind)
     assert image_shape(path) == (channels, 7, 11)
     assert image_size(path) == (7, 11)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "ppm", "tif"])
+def test_the_shape_is_known_where_pixels_are_lacking(tmp_path: Path, suffix: str) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    path = write(tmp_path / f"a.{suffix}", Image.fromarray(levels))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert image_shape(path) == (3, 60, 80)
+
+
+def with_exif_last(stored: bytes) -> bytes:
+    """A PNG in which Exif stands behind the pixels."""
+    at = stored.index(b"eXIf") - 4
+    end = at + 12 + int.from_bytes(stored[at : at + 4])
+    return stored[:at] + stored[end:-12] + stored[at:end] + stored[-12:]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_exif_behind_the_pixels_of_a_png_is_found(tmp_path: Path, kind: type) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    levels = np.arange(15, dtype=kind).reshape(3, 5)
+    path = write(tmp_path / "a.png", Image.fromarray(levels), exif=exif)
+    path.write_bytes(with_exif_last(path.read_bytes()))
+    assert image_shape(path) == (1, 5, 3)
+    assert read_image(path, 1).shape == (1, 5, 3)
 
 
 @pytest.mark.parametrize("layout", ["(H, W, C)", "(C, H, W)"])

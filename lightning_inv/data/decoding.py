@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from tifffile import TiffFile
 
 from lightning_inv.data.picture import Picture
-from lightning_inv.data.png import read_png
+from lightning_inv.data.png import orientation_of, read_png
 from lightning_inv.data.tiff import pillow_suffices, read_tiff, told
 from lightning_inv.data.values import (
     ORIENTATION,
@@ -76,7 +76,7 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
         with Image.open(path) as image:
             width, height = image.size
             colours = 1 if Image.getmodebase(image.mode) == "L" else 3
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            turned = _orientation(image, path) >= 5
         return (colours, width, height) if turned else (colours, height, width)
     with TiffFile(path) as file:
         series = file.series[0]
@@ -94,11 +94,16 @@ def _decoded(path: Path) -> Image.Image | Numbers:
         return read_tiff(path)
     with Image.open(path) as file:
         if file.format == "PNG" and (kind := file.tile[0][3]) in ("LA;16B", "RGB;16B", "RGBA;16B"):
-            return read_png(path, kind.removesuffix(";16B"), file.getexif().get(ORIENTATION, 1))
+            return read_png(path, kind.removesuffix(";16B"), _orientation(file, path))
         image = ImageOps.exif_transpose(file)
         if image.mode == "I":  # a PGM of more than 8 bits, which Pillow scales to 16
             return Numbers(np.asarray(image).astype(np.uint16))
         return Numbers(np.asarray(image)) if image.mode.startswith(("I", "F")) else image
+
+
+def _orientation(image: Image.Image, path: Path) -> int:
+    """How an open file is to be turned, as in Exif; no pixel is decoded."""
+    return orientation_of(path) if image.format == "PNG" else image.getexif().get(ORIENTATION, 1)
 
 
 def _turned(plane: Image.Image, orientation: int) -> Image.Image:

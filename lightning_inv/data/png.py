@@ -1,11 +1,39 @@
-"""PNGs of 16 bits a channel in colour, of which Pillow gives only 8, so that it is asked for each half."""
+"""What Pillow leaves undone with a PNG.
 
+Of 16 bits a channel in colour it gives only 8, so that it is asked for each half. It decodes all pixels
+before it tells how the picture is to be turned, since Exif may stand behind them.
+"""
+
+import io
+import struct
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lightning_inv.data.values import Numbers
+from lightning_inv.data.values import ORIENTATION, Numbers
+
+PIXELS = (b"IDAT", b"fdAT")
+END = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+def orientation_of(path: Path) -> int:
+    """How a PNG is to be turned, as in Exif; its pixels are passed over."""
+    with Image.open(io.BytesIO(_without_pixels(path))) as image:
+        return Image.Image.getexif(image).get(ORIENTATION, 1)  # that of a PNG decodes
+
+
+def _without_pixels(path: Path) -> bytes:
+    """All of a PNG but its pixels."""
+    with path.open("rb") as file:
+        kept = [file.read(8)]
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            if name in PIXELS:
+                file.seek(size + 4, io.SEEK_CUR)
+            elif len(rest := file.read(size + 4)) == size + 4 and name != b"IEND":
+                kept += [head, rest]
+        return b"".join([*kept, END])
 
 
 def read_png(path: Path, kind: str, orientation: int) -> Numbers:
