@@ -27,6 +27,11 @@ def ramp(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.arange(height * width, dtype=np.uint8).reshape(height, width))
 
 
+def numbers(channels: int, size: tuple[int, int] = (7, 11)) -> np.ndarray:
+    """Numbers in [0, 1], shape ``(C, H, W)``."""
+    return np.random.default_rng(channels).random((channels, *size))
+
+
 def noise_pictures(folder: Path, count: int = 3) -> str:
     """A folder of small colour pictures of noise."""
     for i in range(count):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from pictures import png_of_16_bits, save, write
+from pictures import numbers, png_of_16_bits, save, write
 from PIL import ExifTags, Image
 from torch import Tensor
 
@@ -25,11 +25,6 @@ FORMATS = [
     ),
     *(("png", kind, channels) for kind in ("uint8", "uint16") for channels in (1, 3)),
 ]
-
-
-def numbers(channels: int, size: tuple[int, int] = (7, 11)) -> np.ndarray:
-    """Numbers in [0, 1], shape ``(C, H, W)``."""
-    return np.random.default_rng(channels).random((channels, *size))
 
 
 @pytest.mark.parametrize(("suffix", "kind", "channels"), FORMATS)
@@ -81,13 +76,6 @@ def test_the_channels_of_an_array_are_at_either_end(tmp_path: Path, channels: in
     torch.testing.assert_close(read_image(tmp_path / "a.npy", channels), expected)
 
 
-@pytest.mark.parametrize("settings", [{"planarconfig": "separate"}, {"planarconfig": None}, {"imagej": True}])
-def test_channels_of_a_tiff_may_lie_one_after_another(tmp_path: Path, settings: dict) -> None:
-    values = numbers(5).astype(np.float32)
-    tifffile.imwrite(tmp_path / "a.tif", values, photometric="minisblack", **settings)
-    torch.testing.assert_close(read_image(tmp_path / "a.tif", 5), torch.tensor(values * 2 - 1))
-
-
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("wanted", [1, 3])
 def test_the_opacity_of_16_bits_is_left_aside(tmp_path: Path, wanted: int, suffix: str) -> None:
@@ -110,12 +98,6 @@ def test_the_opacity_is_a_channel_where_four_are_asked_for(tmp_path: Path) -> No
     stored = (np.moveaxis(numbers(4), 0, -1) * 255).astype(np.uint8)
     path = write(tmp_path / "a.png", Image.fromarray(stored))
     np.testing.assert_allclose(read_image(path, 4), np.moveaxis(stored / 127.5 - 1, -1, 0), atol=1e-6)
-
-
-def test_a_tiff_in_which_white_is_0_is_inverted(tmp_path: Path) -> None:
-    stored = np.array([[0, 100, 65535]], dtype=np.uint16)
-    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite")
-    np.testing.assert_allclose(read_image(tmp_path / "a.tif", 1)[0], 1 - stored / 32767.5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("stored", "wanted"), [(1, 3), (3, 1)])

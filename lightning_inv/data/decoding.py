@@ -13,7 +13,7 @@ from tifffile import TiffFile
 
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.png import orientation_of, read_png
-from lightning_inv.data.tiff import pillow_suffices, read_tiff, told
+from lightning_inv.data.tiff import header, pillow_suffices, read_tiff
 from lightning_inv.data.values import (
     ORIENTATION,
     Numbers,
@@ -79,8 +79,7 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
             turned = _orientation(image, path) >= 5
         return (colours, width, height) if turned else (colours, height, width)
     with TiffFile(path) as file:
-        series = file.series[0]
-        found = told(np.broadcast_to(np.uint8(0), series.shape), series)
+        found = header(file.series[0])
     count, height, width = channels_first(found, channels).shape
     return (count, width, height) if found.orientation >= 5 else (count, height, width)
 

@@ -1,4 +1,8 @@
-"""TIFFs of which Pillow gives less than there is, decoded by tifffile."""
+"""TIFFs of which Pillow gives less than there is, decoded by tifffile.
+
+Of several images the first is read, be they pages, depths or times. Pages are channels where the file says
+so, and where it says no more than the shape of an array, such as (5, H, W), as tifffile writes it.
+"""
 
 from pathlib import Path
 
@@ -10,7 +14,7 @@ from lightning_inv.data.values import ORIENTATION, Numbers
 
 
 def pillow_suffices(path: Path) -> bool:
-    """Whether Pillow gives every channel and every bit of a TIFF."""
+    """Whether Pillow gives every channel and every bit of the first image of a TIFF."""
     try:
         with Image.open(path) as file:
             if file.format != "TIFF":
@@ -21,19 +25,27 @@ def pillow_suffices(path: Path) -> bool:
             sideways = tags.get(ORIENTATION, 1) >= 5  # grey ones come out garbled
             white_is_0 = max(bits) > 8 and tags.get(262) == PHOTOMETRIC.MINISWHITE
             return (
-                file.n_frames == 1
-                and samples == len(file.getbands())
+                samples == len(file.getbands())
                 and not (deep or sideways or white_is_0)
+                and (file.n_frames == 1 or _is_one_page(path))
             )
     except Image.UnidentifiedImageError:
         return False
+
+
+def _is_one_page(path: Path) -> bool:
+    """Whether the first image is the first page and no other."""
+    with TiffFile(path) as file:
+        series = file.series[0]
+        page = series.pages[0]
+        return page.index == 0 and page.shape == header(series).values.shape
 
 
 def read_tiff(path: Path) -> Numbers:
     """The first image of a TIFF, whatever its numbers and channels."""
     with TiffFile(path) as file:
         series = file.series[0]
-        found = told(series.asarray(), series)
+        found = header(series)._replace(values=_decoded(series))
         light = series.keyframe.photometric
     if light not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB):
         raise ValueError(f"its colours are of a kind that is not supported (photometric {int(light)})")
@@ -41,10 +53,25 @@ def read_tiff(path: Path) -> Numbers:
     return found._replace(values=np.invert(found.values)) if inverted else found
 
 
-def told(values: np.ndarray, series: TiffPageSeries) -> Numbers:
-    """Values, with what a TIFF tells of them."""
-    page = series.keyframe
-    axes = [series.axes.find(name) for name in "SC" if name in series.axes]
+def header(series: TiffPageSeries) -> Numbers:
+    """What a TIFF tells of its first image, with 0 in place of its values."""
+    page, place = series.keyframe, _place(series)
+    names = [name for name, index in zip(series.axes, place, strict=True) if index != 0]
+    axes = [names.index(name) for name in "SC" if name in names]
     alpha = any("ALPHA" in extra.name for extra in page.extrasamples[-1:])
     tag = page.tags.get(int(ORIENTATION))
+    values = np.broadcast_to(np.uint8(0), series.shape)[place]
     return Numbers(values, axes[0] if axes else None, alpha, tag.value if tag else 1)
+
+
+def _decoded(series: TiffPageSeries) -> np.ndarray:
+    """The values of the first image; of many pages, only those that it has a part in."""
+    page, place = series.pages[0], _place(series)
+    alone = 0 in place and page.shape == header(series).values.shape
+    return page.asarray() if alone else series.asarray()[place]
+
+
+def _place(series: TiffPageSeries) -> tuple[int | slice, ...]:
+    """Where the first image is: all of its axes (Q is one of no known meaning), and 0 of all others."""
+    channels = "SC" if any(name in series.axes for name in "SC") else "Q"
+    return tuple(slice(None) if name in f"YX{channels}" else 0 for name in series.axes)
