@@ -8,11 +8,12 @@ import pytest
 import torch
 from fakes import write_pictures
 from helpers import attached
+from PIL import Image
 from torch import Tensor
 
 from lightning_inv.data import ImageCrops
 from lightning_inv.data.crops import Crop, CropDataset, CropSampler, Pictures, crop_box
-from lightning_inv.data.image_files import read_image
+from lightning_inv.data.image_files import open_image, read_image
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,20 @@ def test_a_crop_is_the_same_whether_its_picture_is_held_or_not(folder: Path) -> 
 @pytest.mark.parametrize(("shorter", "size"), [(15, (15, 20)), (30, (30, 40)), (99, (30, 40))])
 def test_pictures_are_made_smaller_never_larger(folder: Path, shorter: int, size: tuple[int, int]) -> None:
     assert Pictures([folder / "000.png"], 3, shorter)[0].size == size
+
+
+@pytest.mark.parametrize("shorter", [10, 15, 29, 30, 99])
+def test_jpegs_are_decoded_smaller_and_scaled_as_others(
+    tmp_path: Path, shorter: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    monkeypatch.setattr(
+        "lightning_inv.data.crops.open_image",
+        lambda *settings: sizes.append((opened := open_image(*settings)).size) or opened,
+    )
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.jpg")
+    assert min(Pictures([tmp_path / "a.jpg"], 3, shorter)[0].size) == min(shorter, 60)
+    assert sizes == [(80, 60) if shorter > 30 else (40, 30) if shorter > 15 else (20, 15)]
 
 
 @pytest.mark.parametrize(

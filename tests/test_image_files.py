@@ -9,7 +9,7 @@ import torch
 from pictures import BROKEN, MODES, flat, ramp, truncated, write
 from PIL import ExifTags, Image
 
-from lightning_inv.data.image_files import image_size, read_image
+from lightning_inv.data.image_files import image_size, open_image, read_image
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -60,6 +60,29 @@ def test_a_picture_is_turned_upright(tmp_path: Path, orientation: int, kind: typ
     x = read_image(path, 1)
     np.testing.assert_allclose(x[0].numpy(), upright / 127.5 - 1, atol=1e-6)
     assert image_size(path) == tuple(x.shape[1:])
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(
+    ("least", "shorter"), [(None, 301), (301, 301), (151, 301), (150, 151), (76, 151), (75, 76), (20, 38)]
+)
+def test_a_jpeg_is_decoded_no_larger_than_needed(
+    tmp_path: Path, least: int | None, shorter: int, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    levels = np.add.outer(np.arange(301) // 2, np.arange(402) // 4).astype(np.uint8)
+    path = write(tmp_path / "a.jpg", Image.fromarray(levels), exif=exif)
+    small, whole = open_image(path, 1, least=least), open_image(path, 1)
+    assert min(small.size) == shorter
+    assert (small.size[0] > small.size[1]) == (orientation == 1)
+    difference = small.pixels() - whole.resize(small.size).pixels()
+    assert difference.abs().max() < 0.05
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif", "bmp"])
+def test_other_files_than_jpegs_are_decoded_at_their_size(tmp_path: Path, suffix: str) -> None:
+    assert open_image(write(tmp_path / f"a.{suffix}", flat("RGB", (80, 60))), 3, least=8).size == (80, 60)
 
 
 def test_the_middle_of_a_wide_image_is_kept(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Pictures:
     def __getitem__(self, index: int) -> Picture:
         if index in self.held:
             return self.held[index]
-        picture = open_image(self.files[index], self.channels, self.value_range)
+        picture = open_image(self.files[index], self.channels, self.value_range, self.shorter)
         scale = self.shorter / min(picture.size)
         if scale < 1:
             size = [max(round(scale * side), self.shorter) for side in picture.size]

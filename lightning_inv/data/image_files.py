@@ -75,14 +75,22 @@ def read_image(
     return (picture if size is None else picture.fit(size[::-1])).pixels()
 
 
-def open_image(path: Path, channels: int, value_range: tuple[float, float] | None = None) -> Picture:
+def open_image(
+    path: Path, channels: int, value_range: tuple[float, float] | None = None, least: int | None = None
+) -> Picture:
     """An image file decoded, as in ``read_image``, not yet a tensor.
+
+    Args:
+        path: The file.
+        channels: As in ``read_image``.
+        value_range: As in ``read_image``.
+        least: The pixels that the shorter side must keep, which saves time with large JPEGs; None keeps all.
 
     Raises:
         ValueError: As in ``read_image``.
     """
     try:
-        return decode(path, channels, value_range)
+        return decode(path, channels, value_range, least)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as an image: {error}.") from None
 
