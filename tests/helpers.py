@@ -49,7 +49,13 @@ class _Given(ImageDataset):
 def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
     """The data with a stand-in for the trainer."""
     progress = SimpleNamespace(batch_idx=state.pop("batch_idx", 0))
-    defaults = {"global_step": 0, "global_rank": 0, "world_size": 1, "accumulate_grad_batches": 1}
+    defaults = {
+        "global_step": 0,
+        "global_rank": 0,
+        "world_size": 1,
+        "num_devices": 1,
+        "accumulate_grad_batches": 1,
+    }
     data.trainer = SimpleNamespace(**{**defaults, **state}, training=True, fit_loop=progress)
     return data
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from fakes import write_pictures
 from helpers import attached
-from PIL import Image
 from torch import Tensor
 
 from lightning_inv.data import ImageCrops
 from lightning_inv.data.crops import Crop, CropDataset, CropSampler, Pictures, crop_box
-from lightning_inv.data.image_files import open_image, read_image
+from lightning_inv.data.image_files import read_image
 
 
 @pytest.fixture(scope="module")
@@ -213,44 +212,7 @@ def test_about_half_of_the_crops_are_mirrored(folder: Path) -> None:
     assert 10 < sum(variants(folder, flip=True)) < 30
 
 
-# Pictures
-
-
-def test_pictures_are_held_while_there_is_room(folder: Path) -> None:
-    files = sorted(folder.glob("*.png"))
-    pictures = Pictures(files, 3, 100, memory=2 * 40 * 30 * 3 + 1)
-    held = [pictures[i] for i in range(4)]
-    assert set(pictures.held) == {0, 1}
-    assert [pictures[i] is held[i] for i in range(4)] == [True, True, False, False]
-
-
-def test_a_crop_is_the_same_whether_its_picture_is_held_or_not(folder: Path) -> None:
-    files = sorted(folder.glob("*.png"))
-    one, other = (
-        CropDataset(Pictures(files, 3, 100, memory=memory), files, (16, 32), 0, flip=True)
-        for memory in (10**6, 0)
-    )
-    for _ in range(2):
-        assert all(torch.equal(one[number]["image"], other[number]["image"]) for number in range(8))
-
-
-@pytest.mark.parametrize(("shorter", "size"), [(15, (15, 20)), (30, (30, 40)), (99, (30, 40))])
-def test_pictures_are_made_smaller_never_larger(folder: Path, shorter: int, size: tuple[int, int]) -> None:
-    assert Pictures([folder / "000.png"], 3, shorter)[0].size == size
-
-
-@pytest.mark.parametrize("shorter", [10, 15, 29, 30, 99])
-def test_jpegs_are_decoded_smaller_and_scaled_as_others(
-    tmp_path: Path, shorter: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = []
-    monkeypatch.setattr(
-        "lightning_inv.data.crops.open_image",
-        lambda *settings: sizes.append((opened := open_image(*settings)).size) or opened,
-    )
-    Image.new("RGB", (80, 60)).save(tmp_path / "a.jpg")
-    assert min(Pictures([tmp_path / "a.jpg"], 3, shorter)[0].size) == min(shorter, 60)
-    assert sizes == [(80, 60) if shorter > 30 else (40, 30) if shorter > 15 else (20, 15)]
+# Settings
 
 
 @pytest.mark.parametrize(

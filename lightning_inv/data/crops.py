@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, get_worker_info
 
 from lightning_inv.data.base import ImageDataset
 from lightning_inv.data.crop_sampler import Crop, CropSampler
@@ -17,7 +17,7 @@ from lightning_inv.data.picture import Picture
 from lightning_inv.noise import generator
 
 MEMORY = 2**31
-"""Bytes of pictures that are held in memory; others are decoded again for each crop."""
+"""Bytes of pictures that one machine holds in memory; others are decoded again for each crop."""
 
 
 class Pictures:
@@ -28,7 +28,8 @@ class Pictures:
         channels: Their channels.
         shorter: The most pixels of the shorter side.
         value_range: The numbers that are black and white, as in ``read_image``.
-        memory: The bytes that may be held.
+        memory: The bytes that may be held; the workers of a loader have equal parts of them, since each holds
+            pictures of its own.
     """
 
     def __init__(
@@ -39,8 +40,8 @@ class Pictures:
         value_range: tuple[float, float] | None = None,
         memory: int = MEMORY,
     ) -> None:
-        self.files, self.channels, self.shorter, self.room = files, channels, shorter, memory
-        self.value_range = value_range
+        self.files, self.channels, self.shorter, self.value_range = files, channels, shorter, value_range
+        self.memory, self.taken = memory, 0
         self.held: dict[int, Picture] = {}
 
     def __len__(self) -> int:
@@ -54,9 +55,15 @@ class Pictures:
         if scale < 1:
             size = [max(round(scale * side), self.shorter) for side in picture.size]
             picture = picture.resize(size)
-        if picture.memory <= self.room:
-            self.held[index], self.room = picture, self.room - picture.memory
+        if self.taken + picture.memory <= self.memory // _workers():
+            self.held[index], self.taken = picture, self.taken + picture.memory
         return picture
+
+
+def _workers() -> int:
+    """The processes that do the work of this one, each in its own memory."""
+    info = get_worker_info()
+    return 1 if info is None else info.num_workers
 
 
 class CropDataset(ImageDataset):
@@ -217,7 +224,10 @@ class ImageCrops(ImageFolder):
 
     def _crops(self, split: str, seed: int, flip: bool, turn: bool = False) -> CropDataset:
         whole = self.dataset(split)
-        pictures = Pictures(whole.files, self.channels, self.shorter[1], self.value_range)
+        memory = MEMORY * len(whole) // len(self.files)
+        if self.trainer is not None:
+            memory //= self.trainer.num_devices  # of this machine: each has a process of its own
+        pictures = Pictures(whole.files, self.channels, self.shorter[1], self.value_range, memory)
         return CropDataset(pictures, whole.names, self.shorter, seed, flip, turn)
 
     def train_dataloader(self) -> DataLoader:
