@@ -18,7 +18,7 @@ def flat(mode: str, size: tuple[int, int] = (6, 4)) -> Image.Image:
         return Image.fromarray(np.full(size[::-1], GREY * 257, dtype=np.uint16))
     if mode == "P":
         return flat("RGB", size).convert("P", palette=Image.Palette.ADAPTIVE)
-    value = {"L": GREY, "LA": (GREY, 128), "RGB": (GREY,) * 3, "RGBA": (GREY, GREY, GREY, 128)}
+    value = {"L": GREY, "LA": (GREY, 255), "RGB": (GREY,) * 3, "RGBA": (GREY, GREY, GREY, 255)}
     return Image.new(mode, size, value[mode])
 
 

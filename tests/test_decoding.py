@@ -76,22 +76,66 @@ def test_the_channels_of_an_array_are_at_either_end(tmp_path: Path, channels: in
     torch.testing.assert_close(read_image(tmp_path / "a.npy", channels), expected)
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-@pytest.mark.parametrize("wanted", [1, 3])
-def test_the_opacity_of_16_bits_is_left_aside(tmp_path: Path, wanted: int, suffix: str) -> None:
-    stored = (np.moveaxis(numbers(4), 0, -1) * 65535).astype(np.uint16)
-    if suffix == "png":
-        (tmp_path / "a.png").write_bytes(png_of_16_bits(stored))
+TRANSPARENT = {
+    "RGBA": Image.new("RGBA", (4, 3), (200, 50, 0, 0)),
+    "LA": Image.new("LA", (4, 3), (50, 0)),
+    "palette": Image.new("RGBA", (4, 3), (200, 50, 0, 0)).quantize(),
+}
+
+
+@pytest.mark.parametrize("value_range", [None, (0, 255), (0, 300)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", TRANSPARENT)
+def test_what_is_transparent_is_white(
+    tmp_path: Path, kind: str, channels: int, value_range: tuple | None
+) -> None:
+    x = read_image(write(tmp_path / "a.png", TRANSPARENT[kind]), channels, value_range=value_range)
+    assert torch.equal(x, torch.ones(channels, 3, 4))
+
+
+def test_a_colour_that_stands_for_transparent_is_white(tmp_path: Path) -> None:
+    picture = Image.fromarray(np.array([[7, 51]], dtype=np.uint8))
+    assert read_image(write(tmp_path / "a.png", picture, transparency=7), 1)[0, 0, 0] == 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"suffix": "png"},
+        {"suffix": "tif", "extrasamples": ["unassalpha"]},
+        {"suffix": "tif", "extrasamples": ["assocalpha"]},
+    ],
+    ids=lambda settings: str(settings.get("extrasamples", ["png"])[0]),
+)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_what_shines_through_is_seen_before_white(
+    tmp_path: Path, kind: type, colours: int, channels: int, settings: dict
+) -> None:
+    top = np.iinfo(kind).max
+    *x, a = numbers(colours + 1, (7, 11))
+    light = np.array(x) * a if "assocalpha" in settings.get("extrasamples", ()) else np.array(x)
+    stored = np.moveaxis(np.array([*light, a]) * top, 0, -1).round().astype(kind)
+    path = tmp_path / f"a.{settings['suffix']}"
+    if path.suffix == ".tif":
+        photometric = "rgb" if colours == 3 else "minisblack"
+        tifffile.imwrite(
+            path,
+            stored,
+            photometric=photometric,
+            planarconfig="contig",
+            extrasamples=settings["extrasamples"],
+        )
+    elif kind is np.uint8:
+        write(path, Image.fromarray(stored))
     else:
-        tifffile.imwrite(tmp_path / "a.tif", stored, photometric="rgb", extrasamples=["unassalpha"])
-    opaque = save(tmp_path / "opaque.tif", np.moveaxis(stored[..., :3], -1, 0) / 65535, "uint16")
-    torch.testing.assert_close(read_image(tmp_path / f"a.{suffix}", wanted), read_image(opaque, wanted))
-
-
-def test_the_opacity_of_16_bits_of_grey_is_left_aside(tmp_path: Path) -> None:
-    stored = (np.moveaxis(numbers(2), 0, -1) * 65535).astype(np.uint16)
-    (tmp_path / "a.png").write_bytes(png_of_16_bits(stored))
-    np.testing.assert_allclose(read_image(tmp_path / "a.png", 1)[0], stored[..., 0] / 32767.5 - 1, atol=1e-6)
+        path.write_bytes(png_of_16_bits(stored))
+    expected = save(tmp_path / "expected.npy", np.array(x) * a + 1 - a)
+    tolerance = 0.03 if kind is np.uint8 else 1e-4
+    torch.testing.assert_close(
+        read_image(path, channels), read_image(expected, channels), atol=tolerance, rtol=0
+    )
 
 
 def test_the_opacity_is_a_channel_where_four_are_asked_for(tmp_path: Path) -> None:

@@ -84,3 +84,10 @@ def test_a_tiff_in_which_white_is_0_is_inverted(tmp_path: Path) -> None:
     stored = np.array([[0, 100, 65535]], dtype=np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite")
     np.testing.assert_allclose(read_image(tmp_path / "a.tif", 1)[0], 1 - stored / 32767.5, atol=1e-6)
+
+
+def test_an_opacity_is_not_inverted_where_white_is_0(tmp_path: Path) -> None:
+    stored = np.array([[[100, 65535], [100, 0]]], dtype=np.uint16)
+    settings = {"photometric": "miniswhite", "planarconfig": "contig", "extrasamples": ["unassalpha"]}
+    tifffile.imwrite(tmp_path / "a.tif", stored, **settings)
+    np.testing.assert_allclose(read_image(tmp_path / "a.tif", 1)[0, 0], [1 - 200 / 65535, 1], atol=1e-6)

@@ -19,6 +19,7 @@ from lightning_inv.data.values import (
     Numbers,
     channels_first,
     other_channels,
+    over_white,
     scaled,
     with_channels,
 )
@@ -38,11 +39,11 @@ def refusing() -> Iterator[None]:
 def decode(
     path: Path, channels: int, value_range: tuple[float, float] | None, least: int | None = None
 ) -> Picture:
-    """An image file as an upright picture of so many channels.
+    """An image file as an upright picture of so many channels, over white where it is transparent.
 
     Args:
         path: The file.
-        channels: The channels asked for.
+        channels: The channels asked for; the opacity is one where their number is that of the file with it.
         value_range: The numbers that are black and white; None for those of the file's type.
         least: The pixels that the shorter side must keep; a JPEG is decoded at a half, a quarter or an eighth
             of its size where they are enough, which is faster. None decodes every file at its size.
@@ -54,9 +55,10 @@ def decode(
     if isinstance(found, Image.Image):
         if value_range is None:
             return _eight_bits(found, channels)
-        mode = found.mode if found.mode in ("L", "RGB", "RGBA") else "RGB"
+        mode = "RGBA" if found.has_transparency_data else "L" if found.mode == "L" else "RGB"
         found = Numbers(np.asarray(found.convert(mode)), -1, mode == "RGBA")
-    values = with_channels(scaled(channels_first(found, channels), value_range), channels)
+    values = over_white(scaled(channels_first(found, channels), value_range), found)
+    values = with_channels(values, channels)
     planes = Picture.of(values).planes
     return Picture(*(_turned(plane, found.orientation) for plane in planes))
 
@@ -122,6 +124,9 @@ def _turned(plane: Image.Image, orientation: int) -> Image.Image:
 def _eight_bits(image: Image.Image, channels: int) -> Picture:
     """A picture of 8 bits with so many channels."""
     if channels in (1, 3):
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image.convert("RGBA"))
         return Picture(image.convert("L" if channels == 1 else "RGB"))
     if image.mode in ("LA", "RGBA", "CMYK") and len(image.getbands()) == channels:
         return Picture(*image.split())

@@ -54,11 +54,12 @@ def read_image(
     size: tuple[int, int] | None = None,
     value_range: tuple[float, float] | None = None,
 ) -> Tensor:
-    """Reads an image file, upright, with all of its bits.
+    """Reads an image file, upright, with all of its bits, over white where it is transparent.
 
     Args:
         path: The file.
-        channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the file.
+        channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the file,
+            where the opacity counts as a channel.
         size: Height and width in pixels: scaled to cover them, then cut in the middle. None leaves it as it
             is.
         value_range: The numbers of the file that are black and white. None takes the whole range of integers

@@ -26,7 +26,7 @@ def pillow_suffices(path: Path) -> bool:
             white_is_0 = max(bits) > 8 and tags.get(262) == PHOTOMETRIC.MINISWHITE
             return (
                 samples == len(file.getbands())
-                and not (deep or sideways or white_is_0)
+                and not (deep or sideways or white_is_0 or file.mode == "La")
                 and (file.n_frames == 1 or _is_one_page(path))
             )
     except Image.UnidentifiedImageError:
@@ -49,8 +49,10 @@ def read_tiff(path: Path) -> Numbers:
         light = series.keyframe.photometric
     if light not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB):
         raise ValueError(f"its colours are of a kind that is not supported (photometric {int(light)})")
-    inverted = light == PHOTOMETRIC.MINISWHITE and found.values.dtype.kind == "u"
-    return found._replace(values=np.invert(found.values)) if inverted else found
+    if light == PHOTOMETRIC.MINISWHITE and found.values.dtype.kind == "u":
+        colours = (*[slice(None)] * (found.axis or 0), slice(-1 if found.alpha else None))
+        found.values[colours] = np.invert(found.values[colours])
+    return found
 
 
 def header(series: TiffPageSeries) -> Numbers:
@@ -58,10 +60,11 @@ def header(series: TiffPageSeries) -> Numbers:
     page, place = series.keyframe, _place(series)
     names = [name for name, index in zip(series.axes, place, strict=True) if index != 0]
     axes = [names.index(name) for name in "SC" if name in names]
-    alpha = any("ALPHA" in extra.name for extra in page.extrasamples[-1:])
+    last = page.extrasamples[-1].name if page.extrasamples else ""
     tag = page.tags.get(int(ORIENTATION))
     values = np.broadcast_to(np.uint8(0), series.shape)[place]
-    return Numbers(values, axes[0] if axes else None, alpha, tag.value if tag else 1)
+    turned = tag.value if tag else 1
+    return Numbers(values, axes[0] if axes else None, "ALPHA" in last, turned, last == "ASSOCALPHA")
 
 
 def _decoded(series: TiffPageSeries) -> np.ndarray:

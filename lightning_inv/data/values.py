@@ -17,12 +17,14 @@ class Numbers(NamedTuple):
         axis: The axis of the channels, where the file tells it.
         alpha: Whether the last channel is the opacity.
         orientation: How the image is to be turned, as in Exif; 1 if it is upright.
+        weighted: Whether the values are multiplied by the opacity.
     """
 
     values: np.ndarray
     axis: int | None = None
     alpha: bool = False
     orientation: int = 1
+    weighted: bool = False
 
 
 def channels_first(numbers: Numbers, channels: int | None) -> np.ndarray:
@@ -35,6 +37,22 @@ def channels_first(numbers: Numbers, channels: int | None) -> np.ndarray:
     axis = _axis(values.shape, channels) if numbers.axis is None else numbers.axis
     values = np.moveaxis(values, axis, 0)
     return values[:-1] if numbers.alpha and len(values) != channels else values
+
+
+def over_white(values: np.ndarray, numbers: Numbers) -> np.ndarray:
+    """The values as they are seen before white: x a + 1 - a, a being the opacity.
+
+    Args:
+        values: In [0, 1], shape ``(C, H, W)``.
+        numbers: What they were made of.
+    """
+    stored = np.moveaxis(numbers.values, numbers.axis, 0) if numbers.alpha else values
+    if len(stored) == len(values):  # nothing was left out
+        return values
+    most = np.iinfo(stored.dtype).max if stored.dtype.kind in "ui" else 1
+    opacity = (stored[-1] / np.float64(most)).clip(0, 1)
+    light = values if numbers.weighted else values * opacity
+    return np.minimum(light + (1 - opacity), 1).astype(np.float32)
 
 
 def _axis(shape: tuple[int, ...], channels: int | None) -> int:
