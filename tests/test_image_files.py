@@ -9,7 +9,8 @@ import torch
 from pictures import BROKEN, MODES, flat, ramp, truncated, write
 from PIL import ExifTags, Image
 
-from lightning_inv.data.image_files import image_size, open_image, read_image
+from lightning_inv.data.image_files import broken, image_size, open_image, read_image
+from lightning_inv.data.picture import Picture
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -113,6 +114,33 @@ def test_an_image_that_cannot_be_decoded_is_named(
         damage = short_array
     with pytest.raises(ValueError, match=rf"broken\.{suffix} cannot be read as an image"):
         read_image(damage(tmp_path / f"broken.{suffix}"), 1)
+
+
+REFUSED = {
+    "beyond the range": lambda path: np.save(path.with_suffix(".npy"), np.array([[0, 1.5]])),
+    "not a number": lambda path: np.save(path.with_suffix(".npy"), np.array([[0, np.nan]])),
+    "of no known range": lambda path: np.save(path.with_suffix(".npy"), np.array([[0, 1]])),
+    "of two channels": lambda path: np.save(path.with_suffix(".npy"), np.zeros((9, 9, 2))),
+    "of no such picture": lambda path: write(path.with_suffix(".tif"), Image.new("F", (4, 4), 2.0)),
+    **{damage.__name__: damage for damage in BROKEN},
+}
+
+
+@pytest.mark.parametrize("value_range", [None, (-10, 300)])
+@pytest.mark.parametrize("what", [*REFUSED, *MODES])
+def test_verification_refuses_what_cannot_be_read_and_makes_no_image(
+    tmp_path: Path, what: str, value_range: tuple | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    REFUSED[what](tmp_path / "a.png") if what in REFUSED else write(tmp_path / "a.png", flat(what))
+    path, expected = next(tmp_path.iterdir()), {}
+    try:
+        read_image(path, 3, None, value_range)
+    except ValueError as error:
+        expected = {path: str(error)}
+    monkeypatch.setattr(Picture, "pixels", None)
+    monkeypatch.setattr(Picture, "of", None)
+    assert broken([path], 3, value_range) == expected
+    assert expected or what in MODES or value_range
 
 
 def short_array(path: Path) -> Path:

@@ -3,15 +3,16 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
 
 from lightning_inv.data.base import ImageDataset, Shapes
-from lightning_inv.data.decoding import decode, image_shape
+from lightning_inv.data.decoding import decode, image_shape, verify
 from lightning_inv.data.picture import Picture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
@@ -90,8 +91,15 @@ def open_image(
     Raises:
         ValueError: As in ``read_image``.
     """
-    try:
+    with _naming(path):
         return decode(path, channels, value_range, least)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Names the file in errors."""
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{path} cannot be read as an image: {error}.") from None
 
@@ -141,11 +149,12 @@ class FolderDataset(ImageDataset):
 def broken(
     files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
 ) -> dict[Path, str]:
-    """The files that ``read_image`` refuses, with the reason."""
+    """The files that ``read_image`` refuses, with the reason; each is decoded in full."""
 
     def reason(path: Path) -> str | None:
         try:
-            read_image(path, channels, None, value_range)
+            with _naming(path):
+                verify(path, channels, value_range)
         except ValueError as error:
             return str(error)
         return None

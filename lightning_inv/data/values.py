@@ -39,22 +39,6 @@ def channels_first(numbers: Numbers, channels: int | None) -> np.ndarray:
     return values[:-1] if numbers.alpha and len(values) != channels else values
 
 
-def over_white(values: np.ndarray, numbers: Numbers) -> np.ndarray:
-    """The values as they are seen before white: x a + 1 - a, a being the opacity.
-
-    Args:
-        values: In [0, 1], shape ``(C, H, W)``.
-        numbers: What they were made of.
-    """
-    stored = np.moveaxis(numbers.values, numbers.axis, 0) if numbers.alpha else values
-    if len(stored) == len(values):  # nothing was left out
-        return values
-    most = np.iinfo(stored.dtype).max if stored.dtype.kind in "ui" else 1
-    opacity = (stored[-1] / np.float64(most)).clip(0, 1)
-    light = values if numbers.weighted else values * opacity
-    return np.minimum(light + (1 - opacity), 1).astype(np.float32)
-
-
 def _axis(shape: tuple[int, ...], channels: int | None) -> int:
     """Which end of a shape is that of the channels."""
     if channels is None:
@@ -68,8 +52,23 @@ def _axis(shape: tuple[int, ...], channels: int | None) -> int:
     raise ValueError(f"no end of its shape {shape} is {channels}, the channels asked for (data.channels)")
 
 
-def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
-    """The values in [0, 1]."""
+def checked(
+    numbers: Numbers, channels: int, value_range: tuple[float, float] | None
+) -> tuple[np.ndarray, float, float]:
+    """The values as they are stored, without opacity, and the numbers that are black and white.
+
+    Args:
+        numbers: The numbers.
+        channels: The channels asked for; grey and RGB become each other later.
+        value_range: The numbers that are black and white; None for those of the type.
+
+    Returns:
+        Values, shape ``(C, H, W)``, black, white.
+
+    Raises:
+        ValueError: There are other channels, or numbers beyond the range.
+    """
+    values = channels_first(numbers, channels)
     low, high = _known_range(values.dtype) if value_range is None else value_range
     least, most = float(values.min()), float(values.max())
     if not (low <= least and most <= high):  # not a number fails, too
@@ -77,7 +76,22 @@ def scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.nd
             f"its values reach from {least:g} to {most:g}, beyond [{low:g}, {high:g}]; "
             "data.value_range says which are black and white"
         )
-    return ((values - np.float64(low)) / (high - low)).astype(np.float32)
+    if len(values) != channels and {len(values), channels} != {1, 3}:
+        raise ValueError(other_channels(len(values), channels))
+    return values, low, high
+
+
+def image_of(numbers: Numbers, channels: int, value_range: tuple[float, float] | None) -> np.ndarray:
+    """The image that the numbers are, in [0, 1], shape ``(channels, H, W)``, over white.
+
+    Raises:
+        ValueError: As in ``checked``.
+    """
+    values, low, high = checked(numbers, channels, value_range)
+    x = _over_white(((values - np.float64(low)) / (high - low)).astype(np.float32), numbers)
+    if len(x) == channels:
+        return x
+    return np.tensordot(np.float32(LUMA), x, 1)[None] if channels == 1 else np.repeat(x, 3, 0)  # as Pillow
 
 
 def _known_range(kind: np.dtype[Any]) -> tuple[float, float]:
@@ -91,13 +105,20 @@ def _known_range(kind: np.dtype[Any]) -> tuple[float, float]:
     raise ValueError(f"it holds {kind}, not real numbers")
 
 
-def with_channels(values: np.ndarray, channels: int) -> np.ndarray:
-    """The values with so many channels: grey and RGB become each other, as Pillow has it."""
-    if len(values) == channels:
+def _over_white(values: np.ndarray, numbers: Numbers) -> np.ndarray:
+    """The values as they are seen before white: x a + 1 - a, a being the opacity.
+
+    Args:
+        values: In [0, 1], shape ``(C, H, W)``.
+        numbers: What they were made of.
+    """
+    stored = np.moveaxis(numbers.values, numbers.axis, 0) if numbers.alpha else values
+    if len(stored) == len(values):  # nothing was left out
         return values
-    if {len(values), channels} == {1, 3}:
-        return np.tensordot(np.float32(LUMA), values, 1)[None] if channels == 1 else np.repeat(values, 3, 0)
-    raise ValueError(other_channels(len(values), channels))
+    most = np.iinfo(stored.dtype).max if stored.dtype.kind in "ui" else 1
+    opacity = (stored[-1] / np.float64(most)).clip(0, 1)
+    light = values if numbers.weighted else values * opacity
+    return np.minimum(light + (1 - opacity), 1).astype(np.float32)
 
 
 def other_channels(found: int, channels: int) -> str:
