@@ -99,8 +99,36 @@ def test_only_the_broken_file_is_skipped(tmp_path: Path, damage: Callable[[Path]
 
 def test_a_folder_of_broken_files_alone_is_refused(tmp_path: Path) -> None:
     text(tmp_path / "a.png")
-    with pytest.raises(ValueError, match=r"every image in .* is broken"):
+    with pytest.raises(
+        ValueError, match=r"every image in .* is left out: .*a\.png cannot be read as an image"
+    ):
         ImageFolder(str(tmp_path), 4, 1, skip_broken=True).setup("fit")
+
+
+@pytest.mark.parametrize(
+    ("values", "setting"),
+    [
+        (np.full((4, 4), 200.0), "data.value_range"),
+        (np.full((4, 4), 200), "data.value_range"),
+        (np.zeros((4, 4, 5)), "data.channels"),
+    ],
+)
+def test_a_file_that_does_not_fit_a_setting_is_not_told_to_be_broken(
+    tmp_path: Path, values: np.ndarray, setting: str
+) -> None:
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", values)
+    text(tmp_path / "c.png")
+    with pytest.raises(ValueError, match=rf"a\.npy .*\(2 of 3 .* need another {setting}\.\)$") as caught:
+        ImageFolder(str(tmp_path), 4, 1).setup("fit")
+    assert "skip_broken" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_a_file_of_what_is_no_number_is_broken(tmp_path: Path, number: float) -> None:
+    np.save(tmp_path / "a.npy", np.array([[0, number]]))
+    with pytest.raises(ValueError, match=r"\(1 of 1 images are broken"):
+        ImageFolder(str(tmp_path), 4, 1).setup("fit")
 
 
 def test_unverified_images_fail_when_they_are_read(tmp_path: Path) -> None:

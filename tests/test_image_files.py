@@ -9,7 +9,7 @@ import torch
 from pictures import BROKEN, MODES, flat, ramp, truncated, write
 from PIL import ExifTags, Image
 
-from lightning_inv.data.image_files import broken, image_size, open_image, read_image
+from lightning_inv.data.image_files import Refusal, image_size, open_image, read_image, refused
 from lightning_inv.data.picture import Picture
 
 
@@ -136,10 +136,10 @@ def test_verification_refuses_what_cannot_be_read_and_makes_no_image(
     try:
         read_image(path, 3, None, value_range)
     except ValueError as error:
-        expected = {path: str(error)}
+        expected = {path: Refusal(str(error), getattr(error, "setting", None))}
     monkeypatch.setattr(Picture, "pixels", None)
     monkeypatch.setattr(Picture, "of", None)
-    assert broken([path], 3, value_range) == expected
+    assert refused([path], 3, value_range) == expected
     assert expected or what in MODES or value_range
 
 

@@ -41,7 +41,8 @@ def decode(
             of its size where they are enough, which is faster. None decodes every file at its size.
 
     Raises:
-        ValueError: The file cannot be decoded, has other channels, or numbers beyond the range.
+        Misfit: It has other channels, or numbers beyond the range.
+        ValueError: The file cannot be decoded.
     """
     found = _decoded(path, least)
     if isinstance(found, Image.Image) and value_range is None:
@@ -55,6 +56,7 @@ def verify(path: Path, channels: int, value_range: tuple[float, float] | None) -
     """Decodes a file in full and checks what ``decode`` checks, in less time and memory: nothing is scaled.
 
     Raises:
+        Misfit: As in ``decode``.
         ValueError: As in ``decode``.
     """
     found = _decoded(path)
@@ -139,4 +141,4 @@ def _eight_bits(image: Image.Image, channels: int) -> Picture:
         return Picture(image.convert("L" if channels == 1 else "RGB"))
     if image.mode in ("LA", "RGBA", "CMYK") and len(image.getbands()) == channels:
         return Picture(*image.split())
-    raise ValueError(other_channels(1 if Image.getmodebase(image.mode) == "L" else 3, channels))
+    raise other_channels(1 if Image.getmodebase(image.mode) == "L" else 3, channels)

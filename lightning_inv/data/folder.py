@@ -7,11 +7,12 @@ from pathlib import Path
 from lightning_inv.data.base import ImageDataModule, ImageDataset
 from lightning_inv.data.image_files import (
     FolderDataset,
-    broken,
+    Refusal,
     check_channels,
     check_range,
     find_images,
     image_names,
+    refused,
     stem,
 )
 
@@ -74,17 +75,15 @@ class ImageFolder(ImageDataModule):
     def files(self) -> list[Path]:
         """All files, without those to be skipped."""
         files = find_images(self.root)
-        bad = broken(files, self.channels, self.value_range) if self.verify else {}
+        bad = refused(files, self.channels, self.value_range) if self.verify else {}
         if bad and not self.skip_broken:
-            raise ValueError(
-                f"{next(iter(bad.values()))} ({len(bad)} of {len(files)} images are broken; "
-                "data.skip_broken leaves them out.)"
-            )
+            raise ValueError(_told(list(bad.values()), len(files)))
+        if len(bad) == len(files):
+            raise ValueError(f"every image in {self.root} is left out: {next(iter(bad.values())).why}")
         return [file for file in files if file not in bad]
 
     def setup(self, stage: str) -> None:
-        if not self.files:
-            raise ValueError(f"every image in {self.root} is broken.")
+        self.files  # noqa: B018 (verifies them)
 
     def dataset(self, split: str) -> ImageDataset:
         names = image_names(self.root, self.files)
@@ -102,6 +101,15 @@ class ImageFolder(ImageDataModule):
             self.size,
             value_range=self.value_range,
         )
+
+
+def _told(refusals: list[Refusal], count: int) -> str:
+    """The first refusal, and how many of so many images are refused for the like of it."""
+    why, setting = refusals[0]
+    alike = sum(refusal.setting == setting for refusal in refusals)
+    if setting is None:
+        return f"{why} ({alike} of {count} images are broken; data.skip_broken leaves them out.)"
+    return f"{why} ({alike} of {count} images are not broken, but need another {setting}.)"
 
 
 def hash_fraction(name: str) -> float:

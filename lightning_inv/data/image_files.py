@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
 from lightning_inv.data.base import ImageDataset, Shapes
 from lightning_inv.data.decoding import decode, image_shape, verify
 from lightning_inv.data.picture import Picture
+from lightning_inv.data.values import Misfit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
 
@@ -101,7 +102,8 @@ def _naming(path: Path) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}.") from None
+        why = f"{path} cannot be read as an image: {error}."
+        raise (Misfit(why, error.setting) if isinstance(error, Misfit) else ValueError(why)) from None
 
 
 def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
@@ -146,21 +148,34 @@ class FolderDataset(ImageDataset):
         return [list(self.names), contents, self.channels, self.size, self.key, self.value_range]
 
 
-def broken(
-    files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
-) -> dict[Path, str]:
-    """The files that ``read_image`` refuses, with the reason; each is decoded in full."""
+class Refusal(NamedTuple):
+    """Why a file is refused.
 
-    def reason(path: Path) -> str | None:
+    Args:
+        why: The reason; it names the file.
+        setting: The setting that the file does not fit; None if it is broken.
+    """
+
+    why: str
+    setting: str | None = None
+
+
+def refused(
+    files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
+) -> dict[Path, Refusal]:
+    """The files that ``read_image`` refuses; each is decoded in full."""
+
+    def refusal(path: Path) -> Refusal | None:
         try:
             with _naming(path):
                 verify(path, channels, value_range)
         except ValueError as error:
-            return str(error)
+            return Refusal(str(error), error.setting if isinstance(error, Misfit) else None)
         return None
 
     with ThreadPoolExecutor() as pool:
-        return {path: why for path, why in zip(files, pool.map(reason, files), strict=True) if why}
+        found = zip(files, pool.map(refusal, files), strict=True)
+        return {path: refusal for path, refusal in found if refusal}
 
 
 def check_channels(channels: int) -> None:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes
 from lightning_inv.data.image_files import (
     FolderDataset,
-    broken,
     check_channels,
     check_range,
     find_images,
     image_names,
+    refused,
 )
 
 
@@ -90,8 +90,8 @@ class MeasurementFolder(ImageDataModule):
 
     def _read(self, root: Path, channels: int, key: Literal["image", "measurement"]) -> FolderDataset:
         files = find_images(root)
-        for why in broken(files, channels, self.value_range).values():
-            raise ValueError(why)
+        for refusal in refused(files, channels, self.value_range).values():
+            raise ValueError(refusal.why)
         return FolderDataset(files, image_names(root, files), channels, None, key, self.value_range)
 
     def dataset(self, split: str) -> ImageDataset:

@@ -7,11 +7,11 @@ from typing import Any
 from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes
 from lightning_inv.data.image_files import (
     FolderDataset,
-    broken,
     check_channels,
     check_range,
     find_images,
     image_names,
+    refused,
 )
 from lightning_inv.files import ASSETS
 
@@ -99,8 +99,8 @@ class Photographs(ImageDataModule):
             raise FileNotFoundError(f"there is no photograph, and no folder of them, at {self.path}.")
         root = self.path if self.path.is_dir() else self.path.parent
         files = find_images(root) if self.path.is_dir() else [self.path]
-        for why in broken(files, self.channels, self.value_range).values():
-            raise ValueError(why)
+        for refusal in refused(files, self.channels, self.value_range).values():
+            raise ValueError(refusal.why)
         names = image_names(root, files)
         whole = FolderDataset(files, names, self.channels, self.size, value_range=self.value_range)
         return _Cut(whole, self.multiple)

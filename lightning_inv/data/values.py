@@ -1,5 +1,6 @@
 """The numbers of a file that is no picture of 8 bits: their channels and their range."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,6 +8,19 @@ from PIL import ExifTags
 
 LUMA = (0.299, 0.587, 0.114)
 ORIENTATION = ExifTags.Base.Orientation
+
+
+class Misfit(ValueError):
+    """A file that can be decoded, but does not fit a setting.
+
+    Args:
+        why: The reason.
+        setting: The setting, as ``data.channels``.
+    """
+
+    def __init__(self, why: str, setting: str) -> None:
+        super().__init__(why)
+        self.setting = setting
 
 
 class Numbers(NamedTuple):
@@ -49,7 +63,8 @@ def _axis(shape: tuple[int, ...], channels: int | None) -> int:
             raise ValueError(f"its shape {shape} has {wanted} at both ends, where the channels may be")
         if ends:
             return ends[0]
-    raise ValueError(f"no end of its shape {shape} is {channels}, the channels asked for (data.channels)")
+    why = f"no end of its shape {shape} is {channels}, the channels asked for (data.channels)"
+    raise Misfit(why, "data.channels")
 
 
 def checked(
@@ -66,18 +81,19 @@ def checked(
         Values, shape ``(C, H, W)``, black, white.
 
     Raises:
-        ValueError: There are other channels, or numbers beyond the range.
+        Misfit: There are other channels, or numbers beyond the range.
+        ValueError: There are numbers that are none.
     """
     values = channels_first(numbers, channels)
     low, high = _known_range(values.dtype) if value_range is None else value_range
     least, most = float(values.min()), float(values.max())
     if not (low <= least and most <= high):  # not a number fails, too
-        raise ValueError(
-            f"its values reach from {least:g} to {most:g}, beyond [{low:g}, {high:g}]; "
-            "data.value_range says which are black and white"
-        )
+        why = f"its values reach from {least:g} to {most:g}, beyond [{low:g}, {high:g}]"
+        if not math.isfinite(most - least):
+            raise ValueError(why)
+        raise Misfit(f"{why}; data.value_range says which are black and white", "data.value_range")
     if len(values) != channels and {len(values), channels} != {1, 3}:
-        raise ValueError(other_channels(len(values), channels))
+        raise other_channels(len(values), channels)
     return values, low, high
 
 
@@ -85,6 +101,7 @@ def image_of(numbers: Numbers, channels: int, value_range: tuple[float, float] |
     """The image that the numbers are, in [0, 1], shape ``(channels, H, W)``, over white.
 
     Raises:
+        Misfit: As in ``checked``.
         ValueError: As in ``checked``.
     """
     values, low, high = checked(numbers, channels, value_range)
@@ -101,7 +118,8 @@ def _known_range(kind: np.dtype[Any]) -> tuple[float, float]:
     if kind.kind == "u" and kind.itemsize <= 2:
         return 0.0, float(np.iinfo(kind).max)
     if kind.kind in "ui":
-        raise ValueError(f"its values of the type {kind} have no known range; data.value_range gives one")
+        why = f"its values of the type {kind} have no known range; data.value_range gives one"
+        raise Misfit(why, "data.value_range")
     raise ValueError(f"it holds {kind}, not real numbers")
 
 
@@ -121,6 +139,7 @@ def _over_white(values: np.ndarray, numbers: Numbers) -> np.ndarray:
     return np.minimum(light + (1 - opacity), 1).astype(np.float32)
 
 
-def other_channels(found: int, channels: int) -> str:
-    """What is said of a file with so many channels where others were asked for."""
-    return f"it has {found} channel{'s' * (found > 1)}, but {channels} were asked for (data.channels)"
+def other_channels(found: int, channels: int) -> Misfit:
+    """What is wrong with a file of so many channels where others were asked for."""
+    why = f"it has {found} channel{'s' * (found > 1)}, but {channels} were asked for (data.channels)"
+    return Misfit(why, "data.channels")
