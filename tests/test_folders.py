@@ -1,7 +1,9 @@
 """Folders of images and of measurements: names, splits, and what is broken."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +131,42 @@ def test_a_file_of_what_is_no_number_is_broken(tmp_path: Path, number: float) ->
     np.save(tmp_path / "a.npy", np.array([[0, number]]))
     with pytest.raises(ValueError, match=r"\(1 of 1 images are broken"):
         ImageFolder(str(tmp_path), 4, 1).setup("fit")
+
+
+def told_of_bits(folder: Path, *levels: int, **settings: Any) -> str:
+    """What is told of a folder of pictures of 16 bits that reach to these levels."""
+    for number, level in enumerate(levels):
+        write(folder / f"{number}.png", Image.fromarray(np.array([[0, level]], dtype=np.uint16)))
+    write(folder / "other.png", flat("L"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ImageFolder(str(folder), 1, 1, **settings).setup("fit")
+    return " ".join(str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize(
+    ("levels", "white"),
+    [((900, 4095), 4095), ((3000,), 4095), ((4096, 7), 16383), ((600, 1000), 1023), ((255,), 255)],
+)
+def test_fewer_bits_than_the_file_has_are_told(tmp_path: Path, levels: tuple, white: int) -> None:
+    told = told_of_bits(tmp_path, *levels)
+    assert f"reach only to {max(levels)} of 65535, in {tmp_path}" in told
+    assert f"--data.value_range [0,{white}]" in told
+
+
+@pytest.mark.parametrize("levels", [(100, 40000), (2**14,), (0, 0), ()])
+def test_pictures_that_may_have_all_bits_are_told_nothing_of(tmp_path: Path, levels: tuple) -> None:
+    assert told_of_bits(tmp_path, *levels) == ""
+
+
+def test_a_range_that_is_given_is_not_told(tmp_path: Path) -> None:
+    assert told_of_bits(tmp_path, 4095, value_range=(0, 4095)) == ""
+
+
+def test_fewer_bits_of_measurements_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((4, 4), 4000, dtype=np.uint16))
+    with pytest.warns(UserWarning, match=r"--data\.value_range \[0,4095\]"):
+        MeasurementFolder(str(tmp_path), channels=1).dataset("all")
 
 
 def test_unverified_images_fail_when_they_are_read(tmp_path: Path) -> None:

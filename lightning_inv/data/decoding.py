@@ -52,8 +52,11 @@ def decode(
     return Picture(*(_turned(plane, numbers.orientation) for plane in planes))
 
 
-def verify(path: Path, channels: int, value_range: tuple[float, float] | None) -> None:
+def verify(path: Path, channels: int, value_range: tuple[float, float] | None) -> int | None:
     """Decodes a file in full and checks what ``decode`` checks, in less time and memory: nothing is scaled.
+
+    Returns:
+        The highest of its numbers, if they are integers of 16 bits; None for those of another type.
 
     Raises:
         Misfit: As in ``decode``.
@@ -62,8 +65,9 @@ def verify(path: Path, channels: int, value_range: tuple[float, float] | None) -
     found = _decoded(path)
     if isinstance(found, Image.Image) and value_range is None:
         _eight_bits(found, channels)
-    else:
-        checked(_numbers(found), channels, value_range)
+        return None
+    values, _, _ = checked(_numbers(found), channels, value_range)
+    return int(values.max()) if values.dtype.kind == "u" and values.dtype.itemsize == 2 else None
 
 
 def _numbers(found: Image.Image | Numbers) -> Numbers:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_inv.data.base import ImageDataset, Shapes
@@ -163,19 +164,34 @@ class Refusal(NamedTuple):
 def refused(
     files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
 ) -> dict[Path, Refusal]:
-    """The files that ``read_image`` refuses; each is decoded in full."""
+    """The files that ``read_image`` refuses; each is decoded in full.
 
-    def refusal(path: Path) -> Refusal | None:
+    Warns where the integers of 16 bits of all files stay so low that they are likely to have fewer bits.
+    """
+
+    def look(path: Path) -> Refusal | int | None:
         try:
             with _naming(path):
-                verify(path, channels, value_range)
+                return verify(path, channels, value_range)
         except ValueError as error:
             return Refusal(str(error), error.setting if isinstance(error, Misfit) else None)
-        return None
 
     with ThreadPoolExecutor() as pool:
-        found = zip(files, pool.map(refusal, files), strict=True)
-        return {path: refusal for path, refusal in found if refusal}
+        found = dict(zip(files, pool.map(look, files), strict=True))
+    highest = {path: most for path, most in found.items() if isinstance(most, int)}
+    if highest and value_range is None:
+        _warn_of_few_bits(max(highest, key=highest.get), max(highest.values()))
+    return {path: refusal for path, refusal in found.items() if isinstance(refusal, Refusal)}
+
+
+def _warn_of_few_bits(path: Path, most: int) -> None:
+    """Warns if the highest of all integers of 16 bits, which is in this file, is below a quarter of them."""
+    if 0 < most < 2**14:
+        white = 2 ** next(bits for bits in (8, 10, 12, 14) if most < 2**bits) - 1
+        rank_zero_warn(
+            f"images of 16 bits reach only to {most} of 65535, in {path}, so that all of them are "
+            f"dark; if {white} is white, --data.value_range [0,{white}] says so."
+        )
 
 
 def check_channels(channels: int) -> None:
