@@ -46,7 +46,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 """What each changes in the configuration of the base."""
 COLUMNS = {
     "loss": ("eps loss", ".4f", "+.4f"),
-    "low": ("at the 3 least noises", ".4f", "+.4f"),
+    "low": ("eps loss at the 3 least noises", ".4f", "+.4f"),
+    "high": ("x loss at the 3 most noises", ".4f", "+.4f"),
     "psnr": ("PSNR at sigma 25 [dB]", ".2f", "+.2f"),
 }
 """What is measured: its heading, and the formats of a number and of a difference."""
@@ -104,13 +105,14 @@ def measure(variant: str, options: argparse.Namespace, more: list[str]) -> None:
     prior = load_prior(path.parent / "prior.safetensors")
     images = torch.stack([item["image"] for item in data.held_out_crops])
     _, x = photographs(options.size, limit=options.limit)
-    errors = eps_errors(prior, images)
+    errors, ratios = eps_errors(prior, images), noises()
     y = noisy(x, level(SIGMA))
     told = {
         "steps": options.steps,
         "crops": about(data),
         "loss": errors.mean(0).tolist(),
         "low": errors[:3].mean(0).tolist(),
+        "high": (ratios[-3:, None].square() * errors[-3:]).mean(0).tolist(),
         "psnr": psnr(one_call(prior, y, level(SIGMA)), x).tolist(),
     }
     write_json(path, told)
@@ -133,17 +135,22 @@ def about(data: ImageCrops) -> str:
     return f"{len(data.held_out_crops)} crops of {data.size[0]} x {data.size[1]} pixels"
 
 
+def noises() -> Tensor:
+    """sigma_t / alpha_t of the base at evenly spread times, the least first: shape ``(LEVELS,)``."""
+    base = CosineSchedule()
+    pairs = [base(torch.tensor(1 + int((k + 0.5) * base.T / LEVELS))) for k in range(LEVELS)]
+    return torch.stack([(sigma / alpha).flatten()[0] for alpha, sigma in pairs])
+
+
 @torch.no_grad()
 def eps_errors(prior: Denoiser, x: Tensor) -> Tensor:
     """The squared error of eps of each image, averaged over its pixels, at each noise: shape ``(LEVELS, B)``.
 
-    Noises are those of the base at evenly spread times, whatever the schedule of the prior; the least first.
+    Noises are those of ``noises``, whatever the schedule of the prior.
     """
-    base, rng = CosineSchedule(), NoiseStream.of(0, range(len(x)), "ablation")
-    errors = []
-    for k in range(LEVELS):
-        alpha, sigma = base(torch.tensor(1 + int((k + 0.5) * base.T / LEVELS)))
-        t, eps = prior.schedule.levels(1, float(sigma / alpha))[0], rng.normal(x.shape[1:])
+    rng, errors = NoiseStream.of(0, range(len(x)), "ablation"), []
+    for noise in noises().tolist():
+        t, eps = prior.schedule.levels(1, noise)[0], rng.normal(x.shape[1:])
         alpha_t, sigma_t = prior.schedule(t)
         found = torch.cat([prior(part, t).eps for part in (alpha_t * x + sigma_t * eps).split(16)])
         errors.append((found - eps).square().flatten(1).mean(1))
@@ -162,7 +169,8 @@ Made by `benchmarks/ablation.py`, not by hand.
 - Training: `configs/priors/photos.yaml`, {base["steps"]} steps, one seed; what another seed would change
   is not told. Each row differs from the base in what it is named after, and has the base's learning rate
 - eps loss: on {base["crops"]} of what is held out from training, a picture in twenty about, the mean
-  over {LEVELS} noises, which are the same for every schedule; its errors are over crops, not over pictures
+  over {LEVELS} noises, which are the same for every schedule; x loss: the squared error of x. Their errors
+  are over crops, not over pictures
 - PSNR: one call of the prior on {len(base["psnr"])} photographs, {options.size} x {options.size} pixels, as
   in the part on denoising
 - Crops of 64 alone: a step sees a fifth less pixels than that of the base

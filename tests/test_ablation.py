@@ -39,7 +39,7 @@ def test_an_ablation_compares_variants_with_the_base(tmp_path: Path) -> None:
     (base,) = (line for line in text.splitlines() if line.startswith("| base"))
     (linear,) = (line for line in text.splitlines() if line.startswith("| linear"))
     assert base.count("(") == 0
-    assert linear.count("(") == 3  # differences from the base
+    assert linear.count("(") == 4  # differences from the base
     page.unlink()
     (folder / "linear_schedule" / "ablation.json").unlink()  # as if it had been interrupted
     ablation.main(words)
