@@ -62,7 +62,7 @@ def main(args: Sequence[str] | None = None) -> None:
         compute(options, more)
     tables = part(options, "restored", "Three problems", options.limit)
     write_part(options.page, "photographs", "\n\n".join([introduction(options), tables, settings(options)]))
-    write_picture(options.page.with_name("photographs.png"), picture(options.folder / "restored"))
+    write_picture(options.page.with_name("photographs.webp"), picture(options.folder / "restored"))
 
 
 def compute(options: argparse.Namespace, more: list[str]) -> None:
@@ -125,7 +125,7 @@ Made by `benchmarks/photographs_restored.py`, not by hand.
 
 {LEGEND}
 
-![truth, measurement and restorations of one photograph](photographs.png)""".replace("|", "\\|")
+![truth, measurement and restorations of one photograph](photographs.webp)""".replace("|", "\\|")
 
 
 def tried(method: str, setting: str) -> str:

@@ -58,9 +58,12 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
     )
 
 
+PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams", "ablation")
+
+
 def test_the_page_of_results_has_all_its_parts() -> None:
     text = (ROOT / "docs" / "results.md").read_text()
-    assert all(f"<!-- begin {name} -->" in text for name in ("restoration", "guidance", "comparison"))
+    assert all(f"<!-- begin {name} -->" in text for name in PARTS)
 
 
 def test_the_comparison_tells_of_every_solver_and_its_settings(

@@ -1,8 +1,12 @@
 """The comparison grid."""
 
-import torch
+from pathlib import Path
 
-from lightning_inv.callbacks.pictures import BAR, GAP, TILE, _short, comparison
+import pytest
+import torch
+from PIL import Image
+
+from lightning_inv.callbacks.pictures import BAR, GAP, TILE, _short, comparison, write_picture
 
 
 def grid(columns: int, **settings: int) -> torch.Tensor:
@@ -35,3 +39,10 @@ def test_a_long_heading_loses_its_middle() -> None:
     assert told.startswith("plug_and")
     assert told.endswith("1000")
     assert _short("ddrm_20", font) == "ddrm_20"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.webp", "WEBP")])
+def test_the_name_of_a_picture_says_how_it_is_written(tmp_path: Path, name: str, kind: str) -> None:
+    write_picture(tmp_path / name, Image.new("RGB", (5, 4)))
+    with Image.open(tmp_path / name) as image:
+        assert (image.format, image.size) == (kind, (5, 4))

@@ -260,7 +260,7 @@ def test_restored_photographs_are_told_of_every_method(
     for name in ("bicubic", "bm3d", "pseudo_inverse", "total_variation", *SOLVERS):
         assert text.count(f"\n| {name} | ") == 2, name  # the overview and the table
         assert text.count(f"| super_resolution | {name} | ") == 1, name  # the settings
-    assert page.with_name("photographs.png").stat().st_size > 1000
+    assert page.with_name("photographs.webp").stat().st_size > 1000
     page.unlink()
     script.main([*words, "--page_only"])
     assert page.read_text() == text

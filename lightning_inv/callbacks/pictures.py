@@ -27,9 +27,9 @@ def write_png(path: Path, x: Tensor) -> None:
 
 
 def write_picture(path: Path, image: Image.Image) -> None:
-    """Writes a picture as PNG, whole or not at all."""
+    """Writes a picture, whole or not at all: as PNG, or as WebP, with some loss, where the name says so."""
     data = io.BytesIO()
-    image.save(data, "png")
+    image.save(data, "webp" if path.suffix == ".webp" else "png", quality=86)
     with atomic_write(path) as file:
         file.write(data.getvalue())
 
