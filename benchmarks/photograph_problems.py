@@ -20,25 +20,23 @@ MEASUREMENTS: dict[str, dict[str, Any]] = {
 }
 """How each problem measures, as configurations have it."""
 
-PLAN = {"class_path": "Grid", "init_args": {"spacing": "quadratic", "high": 0.5, "low": 0.02}}
+PLANS = grid("Grid", spacing=["quadratic"], high=[0.5, 0.7], low=[0.02])
 SAMPLERS: dict[str, list[Entry]] = {
     "ddrm": grid("DDRM", spacing=SPACINGS),
     "ddnm_plus": grid("DDNMPlus", spacing=SPACINGS, eta=[0.85, 1.0]),
     "diffpir": grid("DiffPIR", spacing=SPACINGS, zeta=[0.3, 1.0], weight=[1.0, 0.3, 3.0, 10.0]),
     "pigdm": grid("PiGDM", spacing=SPACINGS, eta=[0.0, 1.0]),
-    "dps": grid("DPS", spacing=SPACINGS, zeta=[1.0, 3.0, 10.0]),
+    "dps": grid("DPS", spacing=SPACINGS, zeta=[3.0, 10.0, 30.0]),
 }
 DESCENTS: dict[str, list[Entry]] = {
-    "reddiff": grid(
-        "REDDiff", lr=[0.05, 0.02, 0.1], weight=[0.3, 0.1, 1.0], start_from=["wiener"], plan=[PLAN]
-    ),
+    "reddiff": grid("REDDiff", lr=[0.05], weight=[0.3, 0.1, 1.0, 3.0], start_from=["wiener"], plan=PLANS),
     "plug_and_play": grid(
         "PlugAndPlay",
         lr=[0.02, 0.05],
         weight=[10.0, 50.0, 200.0, 800.0],
         anneal=[False],
         start_from=["wiener"],
-        plan=[PLAN],
+        plan=PLANS,
     ),
 }
 SOLVERS = (*SAMPLERS, *DESCENTS)
