@@ -58,7 +58,7 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
     )
 
 
-PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams", "ablation")
+PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams")
 
 
 def test_the_page_of_results_has_all_its_parts() -> None:
