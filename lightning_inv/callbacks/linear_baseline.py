@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_inv.callbacks.tables import aligned
 from lightning_inv.denoisers import StationaryDenoiser
 from lightning_inv.modules import PriorTraining
+from lightning_inv.modules.prior_training import best_of
 
 
 class LinearBaseline(Callback):
@@ -57,7 +58,7 @@ class LinearBaseline(Callback):
         if not self.linear_losses:
             self.linear_losses = {time: metrics[f"val_linear/{time:04d}"].item() for time in times}
         losses = pl_module.validated()
-        self.losses = dict(zip(times, losses[losses.mean(1).argmin()].tolist(), strict=True))
+        self.losses = dict(zip(times, losses[best_of(losses)].tolist(), strict=True))
         for time in times:
             ratio = self.losses[time] / self.linear_losses[time]
             pl_module.log(f"val_vs_linear/{time:04d}", ratio, sync_dist=True)

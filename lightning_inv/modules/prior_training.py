@@ -167,9 +167,10 @@ class PriorTraining(LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         log = partial(self.log, batch_size=len(batch["image"]), sync_dist=True, logger=False)
+        label = self._label(batch)
         for time, t, eps, x_t in self.noisy(batch):
             for k, mean in enumerate(self.means):
-                log(f"val/{k}/{time:04d}", F.mse_loss(mean.module(x_t, t, self._label(batch)).eps, eps))
+                log(f"val/{k}/{time:04d}", F.mse_loss(mean.module(x_t, t, label).eps, eps))
 
     def validated(self) -> Tensor:
         """The losses of the last validation, shape ``(means, times)``."""
@@ -190,7 +191,7 @@ class PriorTraining(LightningModule):
     def on_validation_epoch_end(self) -> None:
         by_time = self.validated()
         losses, log = by_time.mean(1), partial(self.log, sync_dist=True)
-        self.best_mean.copy_(losses.argmin())
+        self.best_mean.copy_(best_of(by_time))
         log("val/loss", losses[self.best_mean], prog_bar=True)
         for time, loss in zip(self.validation_times, by_time[self.best_mean], strict=True):
             log(f"val_by_time/{time:04d}", loss)
@@ -214,6 +215,11 @@ class PriorTraining(LightningModule):
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
         return None if self.denoiser.network.num_classes is None else batch["label"]
+
+
+def best_of(losses: Tensor) -> Tensor:
+    """The running mean of the least loss, given those of ``validated``, shape ``()``."""
+    return losses.mean(1).argmin()
 
 
 def running_mean(denoiser: Denoiser, decay: float) -> AveragedModel:
