@@ -15,15 +15,29 @@ from lightning_inv.priors import read_provenance
 
 
 def write_part(page: Path, name: str, text: str) -> None:
-    """Writes the part of a page between the marks of this name; the other parts stay as they are."""
-    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+    """Writes the part of a page between the marks of this name; the other parts stay as they are.
+
+    A page of several parts begins with links to them.
+    """
     held = page.read_text(encoding="utf-8") if page.exists() else ""
-    part = f"{begin}\n{text.strip()}\n{end}\n"
-    found = re.search(rf"{re.escape(begin)}.*?{re.escape(end)}\n", held, re.S)
+    part, found = marked(name, text), re.search(marked(name, ".*?"), held, re.S)
     whole = (
         held[: found.start()] + part + held[found.end() :] if found else "\n".join(filter(None, [held, part]))
     )
-    page.write_text(whole, encoding="utf-8")
+    parts = re.sub(rf"^{marked('contents', '.*?')}\n", "", whole, flags=re.S)
+    heads = re.findall(r"^<!-- begin \w+ -->\n#+ (.+)$", parts, re.M)
+    links = "\n".join(f"- [{head}](#{anchor(head)})" for head in heads)
+    page.write_text(f"{marked('contents', links)}\n{parts}" if len(heads) > 1 else parts, encoding="utf-8")
+
+
+def marked(name: str, text: str) -> str:
+    """A part of a page between its marks."""
+    return f"<!-- begin {name} -->\n{text.strip()}\n<!-- end {name} -->\n"
+
+
+def anchor(head: str) -> str:
+    """What GitHub calls the place of a heading."""
+    return re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-")
 
 
 def environment(accelerator: str = "cpu") -> str:

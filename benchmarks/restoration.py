@@ -181,7 +181,7 @@ def preamble(environments: str, abouts: list[dict[str, Any]]) -> str:
         return "; ".join(dict.fromkeys(words.format(**about) for about in abouts))
 
     return f"""\
-# Results
+# Restoration of garments
 
 Made by `benchmarks/restoration.py`, not by hand.
 

@@ -87,7 +87,7 @@ def part(options: argparse.Namespace, images: Sequence[dict]) -> str:
     figures = table([*heads, "MiB whole", "MiB in tiles"], rows)
     size = "{1} x {0}".format(*options.size)
     return (
-        f"## Photographs in tiles\n\nDenoising of photographs of {size} pixels, sigma {SIGMA}, by DDRM in "
+        f"# Photographs in tiles\n\nDenoising of photographs of {size} pixels, sigma {SIGMA}, by DDRM in "
         f"{options.steps} steps, with the prior `{Path(options.prior).stem}`: in one piece, and in tiles of "
         f"{options.tile} pixels that overlap by {options.overlap}, with the same noise. Differences are root "
         "mean squares for images in [-1, 1]; those of two seeds are between two samples in one piece. "

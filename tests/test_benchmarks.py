@@ -61,6 +61,18 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
 PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams")
 
 
+def test_a_page_of_several_parts_begins_with_links_to_them(tmp_path: Path) -> None:
+    from pages import write_part
+
+    page = tmp_path / "page.md"
+    for name, text in (("a", "# One, twice\n\n# Not a part"), ("b", "# Two parts"), ("a", "# One, thrice")):
+        write_part(page, name, text)
+    head, parts = page.read_text().split("<!-- end contents -->\n\n")
+    assert head == "<!-- begin contents -->\n- [One, thrice](#one-thrice)\n- [Two parts](#two-parts)\n"
+    assert parts.startswith("<!-- begin a -->")
+    assert parts.count("begin") == 2
+
+
 def test_the_page_of_results_has_all_its_parts() -> None:
     text = (ROOT / "docs" / "results.md").read_text()
     assert all(f"<!-- begin {name} -->" in text for name in PARTS)
