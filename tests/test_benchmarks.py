@@ -58,7 +58,7 @@ def test_a_part_of_a_page_is_replaced_and_others_stay(tmp_path: Path) -> None:
     )
 
 
-PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams")
+PARTS = ("restoration", "guidance", "comparison", "denoising", "photographs", "seams", "ablation")
 
 
 def test_a_page_of_several_parts_begins_with_links_to_them(tmp_path: Path) -> None:
