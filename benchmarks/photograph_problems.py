@@ -29,7 +29,9 @@ SAMPLERS: dict[str, list[Entry]] = {
     "dps": grid("DPS", spacing=SPACINGS, zeta=[3.0, 10.0, 30.0]),
 }
 DESCENTS: dict[str, list[Entry]] = {
-    "reddiff": grid("REDDiff", lr=[0.05], weight=[0.3, 0.1, 1.0, 3.0], start_from=["wiener"], plan=PLANS),
+    "reddiff": grid(
+        "REDDiff", lr=[0.05], weight=[0.3, 0.1, 1.0, 3.0, 10.0], start_from=["wiener"], plan=PLANS
+    ),
     "plug_and_play": grid(
         "PlugAndPlay",
         lr=[0.02, 0.05],
