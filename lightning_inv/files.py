@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 import numpy as np
 import torch
@@ -18,21 +19,24 @@ ASSETS = Path(__file__).parent / "assets"
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, parts: Path | None = None) -> Iterator[BinaryIO]:
     """A binary file that takes its name only when it is complete and on the disk.
 
-    It is written beside its target, so the last step is a rename within one file system; a reader, or a run
-    that was killed, never meets half a file.
+    It is written on the file system of its target, so the last step is a rename; a reader, or a run that was
+    killed, never meets half a file.
 
     Args:
         path: The target; its folder is made if need be.
+        parts: The folder that it is written in, on that file system; that of the target if None.
 
     Raises:
         OSError: The file could not be written (disk full, no permission), with the target's name.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    parts = path.parent if parts is None else parts
+    for folder in (path.parent, parts):
+        folder.mkdir(parents=True, exist_ok=True)
+    part = parts / f".{path.name}.{uuid4().hex[:8]}.part"
     try:
         with part.open("wb") as file:
             yield file

@@ -13,7 +13,7 @@ import torch
 from comparisons import PROBLEMS, SOLVERS, figures, steady, words
 from helpers import refusal
 from PIL import Image
-from restorations import ROOT, comparable, pixels, rows
+from restorations import ROOT, comparable, pixels, recorded, rows
 
 from lightning_inv.callbacks.pictures import BAR, GAP, TILE
 from lightning_inv.cli import infer
@@ -31,7 +31,7 @@ def test_every_problem_has_its_results_and_the_comparison_its_files(compared: Pa
     for problem in PROBLEMS:
         solvers = {row["solver"] for row in rows(compared / problem)}
         assert solvers == ({"plug_and_play"} if problem == "bright" else set(SOLVERS))
-        assert len(list((compared / problem / "records").glob("*.json"))) == 4
+        assert len(recorded(compared / problem)) == 4
         assert len(list((compared / problem / "grids").glob("*.png"))) == 4
     with Image.open(compared / "comparison.png") as sheet:
         assert sheet.size == (5 * (TILE + GAP) + GAP, 6 * (TILE + BAR + GAP) + BAR + GAP)
@@ -87,18 +87,18 @@ def test_a_killed_comparison_that_goes_on_gives_the_same_table(
     slow = {"problems": PROBLEMS | {"coarse": PROBLEMS["coarse"] | {"solvers": own}}}
     command = [sys.executable, str(ROOT / "infer.py"), *words(prior, folder, model=slow)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    while process.poll() is None and not list((folder / "coarse" / "records").glob("*.json")):
+    while process.poll() is None and not recorded(folder / "coarse"):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = {path: path.stat().st_mtime_ns for path in folder.glob("*/records/*.json")}
-    assert 4 < len(done) < 8
+    done = {name: recorded(folder / name) for name in PROBLEMS}
+    assert 4 < sum(map(len, done.values())) < 8
     assert not (folder / "comparison.csv").exists()
 
     infer(words(prior, folder, model=slow))
     infer(words(prior, tmp_path / "straight", model=slow))
-    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
+    assert all(own.items() <= recorded(folder / name).items() for name, own in done.items())
     assert figures(folder) == figures(tmp_path / "straight")
     assert steady(folder) == steady(tmp_path / "straight")
     assert figures(folder) != figures(compared)
@@ -107,10 +107,10 @@ def test_a_killed_comparison_that_goes_on_gives_the_same_table(
 def test_only_the_problems_that_lack_a_record_are_solved(prior: Path, compared: Path, tmp_path: Path) -> None:
     fewer = {name: PROBLEMS[name] for name in ("hidden", "coarse")}
     infer(words(prior, tmp_path / "run", model={"problems": fewer}))
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*/records/*.json")}
+    before = {name: recorded(tmp_path / "run" / name) for name in fewer}
     infer(words(prior, tmp_path / "run"))
-    assert len(before) == 8
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert [len(own) for own in before.values()] == [4, 4]
+    assert before == {name: recorded(tmp_path / "run" / name) for name in fewer}
     assert figures(tmp_path / "run") == figures(compared)
     assert steady(tmp_path / "run") == steady(compared)
 

@@ -22,7 +22,7 @@ def results(folder: Path, shape: tuple[int, int], levels: dict[str, int]) -> dic
         for column, value in levels.items():
             write_png(folder / problem / column / "a.png", torch.full((1, *shape), value / 127.5 - 1))
     told = {"ddrm": {"psnr_of_mean": 20.0}, "other": {"psnr_of_mean": None}}
-    return {problem: [{"name": "a", "solvers": dict(told)}] for problem in ("one", "two")}
+    return {problem: [{"index": 0, "name": "a", "solvers": dict(told)}] for problem in ("one", "two")}
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from restorations import ROOT, arguments, assert_same
+from restorations import ROOT, arguments, assert_same, forget, recorded
 
+from lightning_inv.callbacks.manifest import STALE
 from lightning_inv.cli import infer
 
 
 def test_what_is_missing_alone_is_computed(prior: Path, finished: Path, tmp_path: Path) -> None:
     infer(arguments(prior, tmp_path, "--data.batch_size=2"))
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
-    gone = tmp_path / "records" / "000003.json"
-    gone.unlink()
+    before = recorded(tmp_path)
+    forget(tmp_path, 3)
     infer(arguments(prior, tmp_path, "--data.batch_size=2"))
-    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "records").glob("*.json")}
-    assert {path for path in after if after[path] != before[path]} == {gone}
+    after = recorded(tmp_path)
+    assert {index for index in after if after[index] != before[index]} == {3}
     assert_same(finished, tmp_path)
 
 
@@ -57,30 +58,31 @@ def test_killed_run_goes_on(prior: Path, finished: Path, tmp_path: Path) -> None
     slow = [*command, "--model.solvers.reddiff.steps=300"]
     straight = tmp_path / "straight"
     process = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    records = tmp_path / "records"
-    while process.poll() is None and len(list(records.glob("*.json"))) < 2:
+    while process.poll() is None and len(recorded(tmp_path)) < 2:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    done = {path: path.stat().st_mtime_ns for path in records.glob("*.json")}
+    done = recorded(tmp_path)
     assert 2 <= len(done) < 5
-    (tmp_path / "ddrm" / ".digit0009.png.1.part").write_bytes(b"half")
-    (tmp_path / "runs" / "of another process").mkdir(parents=True)
-    (tmp_path / "runs" / "of another process" / ".last.ckpt.1.part").write_bytes(b"half")
+    for part in (tmp_path / ".parts").iterdir():
+        part.unlink()
+    for name, age in (("left", 2 * STALE), ("of another run", 0)):
+        (tmp_path / ".parts" / name).write_bytes(b"half")
+        os.utime(tmp_path / ".parts" / name, (time.time() - age,) * 2)
 
     more = ("--data.batch_size=2", "--model.solvers.reddiff.steps=300")
     infer(arguments(prior, tmp_path, *more))
     infer(arguments(prior, straight, *more))
-    assert all(path.stat().st_mtime_ns == time for path, time in done.items())
-    assert [part.name for part in tmp_path.rglob("*.part")] == [".last.ckpt.1.part"]
+    assert done.items() <= recorded(tmp_path).items()
+    assert [part.name for part in (tmp_path / ".parts").iterdir()] == ["of another run"]
     assert_same(tmp_path, straight)
 
 
 def test_damaged_record_is_computed_again(prior: Path, finished: Path, tmp_path: Path) -> None:
     infer(arguments(prior, tmp_path))
-    record = tmp_path / "records" / "000001.json"
-    record.write_bytes(record.read_bytes()[:40])
+    (records,) = (tmp_path / "records").iterdir()
+    records.write_bytes(records.read_bytes()[:-40])
     infer(arguments(prior, tmp_path))
     assert_same(finished, tmp_path)
 

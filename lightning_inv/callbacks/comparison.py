@@ -8,7 +8,8 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 
 from lightning_inv.callbacks.differences import differences
-from lightning_inv.callbacks.manifest import Manifest, write_json
+from lightning_inv.callbacks.journal import Record
+from lightning_inv.callbacks.manifest import Manifest, picture_path, write_json
 from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pages import as_tables, long_form, page
 from lightning_inv.callbacks.pictures import write_picture
@@ -73,7 +74,7 @@ class Comparison(Callback):
             records = Manifest(self.folder / name).read(indices)
             summary |= differences(summary, records, self.reference)
             if measures is not None:
-                add_perceptual(measures, self.folder / name, summary, [record["name"] for record in records])
+                add_perceptual(measures, self.folder / name, summary, records)
         for measure in ("evaluations", "seconds"):
             write_picture(self.folder / f"psnr_{PLOTS[measure]}.png", against(measure, summaries))
         shown = {name: Manifest(self.folder / name).read(indices[: self.images]) for name in summaries}
@@ -86,7 +87,9 @@ class Comparison(Callback):
         return as_tables(summaries)
 
 
-def add_perceptual(measures: Perceptual, folder: Path, summary: dict[str, Any], names: list[str]) -> None:
+def add_perceptual(
+    measures: Perceptual, folder: Path, summary: dict[str, Any], records: list[Record]
+) -> None:
     """Adds the perceptual measures of each solver to the summary, and why others are missing.
 
     With several samples it is the first one of each image that is measured, not their mean.
@@ -95,16 +98,19 @@ def add_perceptual(measures: Perceptual, folder: Path, summary: dict[str, Any], 
         measures: The measures.
         folder: The folder of results of the problem.
         summary: Its summary.
-        names: The names of the images.
+        records: The records of its images.
     """
-    truth = [folder / "truth" / f"{name}.png" for name in names]
+
+    def pictures(of: str, sample: str = "") -> list[Path]:
+        return [picture_path(folder / of, record["index"], record["name"] + sample) for record in records]
+
+    truth = pictures("truth")
     if not truth or not truth[0].exists():
         summary["missing"] = dict.fromkeys(NETWORKS, "the true images are not known")
         return
     summary["missing"], found = dict(measures.missing), set()
     for solver, told in summary["solvers"].items():
-        own = folder / solver if summary["samples"] == 1 else folder / f"{solver}_samples"
-        files = [own / (f"{name}.png" if summary["samples"] == 1 else f"{name}/000.png") for name in names]
+        files = pictures(solver) if summary["samples"] == 1 else pictures(f"{solver}_samples", "/000")
         numbers, missing = measures.measure(files, truth)
         told |= numbers
         summary["missing"] |= missing

@@ -3,13 +3,15 @@
 import hashlib
 import json
 import shutil
-from itertools import chain
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 import lightning_inv
+from lightning_inv.callbacks.journal import Journal, Record
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
 from lightning_inv.fingerprints import plain_data, weights_digest
@@ -18,6 +20,16 @@ from lightning_inv.recipes import describe
 
 PICTURES = ("truth", "measurement", "grids")
 """Folders of pictures besides those of the solvers."""
+SHELF = 10_000
+"""The pictures in one folder."""
+STALE = 3600.0
+"""Seconds after which a file that was begun is taken for left behind."""
+
+
+def picture_path(folder: Path, index: int, name: str) -> Path:
+    """Where the picture of an image lies: in ``folder``, from the image ``SHELF`` on in folders within it."""
+    shelf = index // SHELF
+    return (folder / f"{shelf:04d}" if shelf else folder) / f"{name}.png"
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -32,7 +44,7 @@ def digest(content: Any) -> str:
 
 
 class Manifest:
-    """The manifest of a folder: ``manifest.json`` with all that decides the results, and one record an image.
+    """The manifest of a folder: ``manifest.json`` with all that decides the results, and a record an image.
 
     A record is written after everything else of its image, so an image with a record is done.
 
@@ -42,7 +54,8 @@ class Manifest:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.path, self.records = self.folder / "manifest.json", self.folder / "records"
+        self.path, self.parts = self.folder / "manifest.json", self.folder / ".parts"
+        self.journal = Journal(self.folder / "records")
 
     def open(self, settings: dict[str, Any], overwrite: bool) -> set[int]:
         """Prepares the folder and says which images are done.
@@ -54,7 +67,7 @@ class Manifest:
         Raises:
             ValueError: The folder holds results of other settings.
         """
-        done, held = self._complete(), self._held()
+        done, held = self.journal.indices(), self._held()
         differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
         if done and differ and not overwrite:
             raise ValueError(
@@ -64,53 +77,38 @@ class Manifest:
         if differ and overwrite:
             self._clear(held)
             done = set()
-        own = (folder.rglob(".*.part") for folder in self._folders(settings))
-        for part in chain(self.folder.glob(".*.part"), *own):  # left behind by a process that was killed
-            part.unlink()
+        for part in self.parts.glob("*"):  # left behind by a process that was killed
+            if time.time() - part.stat().st_mtime > STALE:  # and not in the hands of one that runs
+                part.unlink()
         write_json(self.path, settings)
-        return done
-
-    def _complete(self) -> set[int]:
-        """The images whose record is whole; records that are not are removed."""
-        done = set()
-        for path in self.records.glob("*.json"):
-            if self._load(path).get("index") == int(path.stem):
-                done.add(int(path.stem))
-            else:
-                path.unlink()
         return done
 
     def _held(self) -> dict[str, Any]:
         """The settings that the folder was made with; empty if they are not known."""
-        return self._load(self.path) if self.path.exists() else {}
-
-    def _folders(self, settings: dict[str, Any]) -> list[Path]:
-        """The folders that a run of these settings writes to."""
-        solvers = [name + end for name in settings.get("solvers", {}) for end in ("", "_std", "_samples")]
-        return [self.folder / name for name in ("records", *PICTURES, *solvers)]
+        try:
+            content = json.loads(self.path.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
-        for folder in self._folders(held):
-            shutil.rmtree(folder, ignore_errors=True)
+        solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
+        for name in ("records", *PICTURES, *solvers):
+            if Path(name).name == name:  # a file could tell of folders elsewhere
+                shutil.rmtree(self.folder / name, ignore_errors=True)
 
-    def add(self, index: int, record: dict[str, Any]) -> None:
-        """Says that the image ``index`` is done."""
-        write_json(self.records / f"{index:06d}.json", record)
+    def add(self, records: Iterable[Record]) -> None:
+        """Says that the images of these records are done."""
+        self.journal.append(records)
 
-    def read(self, indices: range) -> list[dict[str, Any]]:
+    def each(self, indices: range) -> Iterator[Record]:
         """The records of these images, in order, of those that are done."""
-        paths = (self.records / f"{index:06d}.json" for index in indices)
-        return [self._load(path) for path in paths if path.exists()]
+        return self.journal.read(indices)
 
-    @staticmethod
-    def _load(path: Path) -> dict[str, Any]:
-        """What a file holds; nothing if it is damaged."""
-        try:
-            content = json.loads(path.read_bytes())
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) else {}
+    def read(self, indices: range) -> list[Record]:
+        """The records of these images, in order, of those that are done."""
+        return list(self.each(indices))
 
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from lightning_inv.callbacks.manifest import picture_path
 from lightning_inv.callbacks.pictures import TILE, Cell, comparison
 
 LARGEST = 256
@@ -39,7 +40,7 @@ def overview(folder: Path, records: dict[str, list[dict[str, Any]]]) -> Image.Im
 
 def _cell(folder: Path, column: str, record: dict[str, Any], problem: str) -> Cell:
     """The picture of a column, if there is one, and what is told below it."""
-    path = folder / column / f"{record['name']}.png"
+    path = picture_path(folder / column, record["index"], record["name"])
     image = _read(path) if path.exists() else None
     told = record["solvers"].get(column, {}).get("psnr_of_mean")
     if column == "measurement":

@@ -21,16 +21,22 @@ def picture(x: Tensor) -> Image.Image:
     )
 
 
-def write_png(path: Path, x: Tensor) -> None:
+def write_png(path: Path, x: Tensor, parts: Path | None = None) -> None:
     """Writes an image in [-1, 1], shape ``(C, H, W)``, as PNG, whole or not at all."""
-    write_picture(path, picture(x))
+    write_picture(path, picture(x), parts)
 
 
-def write_picture(path: Path, image: Image.Image) -> None:
-    """Writes a picture, whole or not at all: as PNG, or as WebP, with some loss, where the name says so."""
+def write_picture(path: Path, image: Image.Image, parts: Path | None = None) -> None:
+    """Writes a picture, whole or not at all: as PNG, or as WebP, with some loss, where the name says so.
+
+    Args:
+        path: The file.
+        image: The picture.
+        parts: Where it is written before it is whole, see ``atomic_write``.
+    """
     data = io.BytesIO()
     image.save(data, "webp" if path.suffix == ".webp" else "png", quality=86)
-    with atomic_write(path) as file:
+    with atomic_write(path, parts) as file:
         file.write(data.getvalue())
 
 

@@ -3,9 +3,12 @@
 import csv
 import io
 import math
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_inv.callbacks.journal import Record
 from lightning_inv.callbacks.manifest import Manifest, write_json
 from lightning_inv.callbacks.scores import COSTS, QUALITY
 from lightning_inv.callbacks.tables import aligned, rows_of
@@ -14,8 +17,27 @@ from lightning_inv.posterior_metrics import spread_skill
 
 COLUMNS = ("psnr", "psnr_of_mean", "ssim", "ssim_of_mean", "consistency", *COSTS)
 
+Values = Sequence[float | None]
+"""A measure of a solver, one number an image; None where there is none."""
 Statistics = dict[str, float | None] | None
 """Mean and standard error of a measure; None where a value is missing."""
+
+
+class Column(Values):
+    """Values in eight bytes each, of as many images as there are."""
+
+    def __init__(self) -> None:
+        self._numbers = array("d")
+
+    def append(self, value: float | None) -> None:
+        """Adds a value, which is finite if there is one."""
+        self._numbers.append(math.nan if value is None else value)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, i: int) -> float | None:
+        return None if math.isnan(self._numbers[i]) else self._numbers[i]
 
 
 def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[str, Any]:
@@ -29,23 +51,25 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
     Returns:
         The summary: for each solver and measure the mean over images and its standard error.
     """
-    folder, records = Path(folder), Manifest(folder).read(indices)
-    samples = context.get("samples", 1)
+    folder, samples = Path(folder), context.get("samples", 1)
     columns = (*COLUMNS, *(QUALITY if samples > 1 else ()))
-    text = io.StringIO()
-    table = csv.writer(text)
-    table.writerow(("index", "name", "solver", *columns))
-    for record in records:
-        for solver, values in record["solvers"].items():
-            cells = ("" if values.get(column) is None else values[column] for column in columns)
-            table.writerow((record["index"], record["name"], solver, *cells))
+    images, told = 0, {}
     with atomic_write(folder / "metrics.csv") as file:
-        file.write(text.getvalue().encode())
-    solvers = dict.fromkeys(solver for record in records for solver in record["solvers"])
-    told = {solver: {column: values_of(records, solver, column) for column in columns} for solver in solvers}
+        text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+        table = csv.writer(text)
+        table.writerow(("index", "name", "solver", *columns))
+        for record in Manifest(folder).each(indices):
+            images += 1
+            for solver, values in record["solvers"].items():
+                row = [values.get(column) for column in columns]
+                table.writerow((record["index"], record["name"], solver, *row))
+                measures = told.setdefault(solver, {column: Column() for column in columns})
+                for column, value in zip(columns, row, strict=True):
+                    measures[column].append(value)
+        text.detach()
     summary = {
         **context,
-        "images": len(records),
+        "images": images,
         "solvers": {
             solver: {column: statistics(values) for column, values in measures.items()}
             for solver, measures in told.items()
@@ -59,12 +83,12 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
     return summary
 
 
-def values_of(records: list[dict[str, Any]], solver: str, measure: str) -> list[float | None]:
+def values_of(records: list[Record], solver: str, measure: str) -> list[float | None]:
     """A measure of a solver, one number a record; None where there is none."""
     return [record["solvers"].get(solver, {}).get(measure) for record in records]
 
 
-def statistics(values: list[float | None]) -> Statistics:
+def statistics(values: Values) -> Statistics:
     """Mean and standard error of the mean, None for a single value; None in all if a value is missing."""
     if not values or any(value is None for value in values):
         return None
@@ -75,7 +99,7 @@ def statistics(values: list[float | None]) -> Statistics:
     return {"mean": mean, "standard_error": math.sqrt(variance / n)}
 
 
-def ratio_statistics(spreads: list[float | None], skills: list[float | None], samples: int) -> Statistics:
+def ratio_statistics(spreads: Values, skills: Values, samples: int) -> Statistics:
     """The spread-skill ratio over images and its standard error by the jackknife.
 
     Args:
@@ -86,13 +110,13 @@ def ratio_statistics(spreads: list[float | None], skills: list[float | None], sa
     if not spreads or None in spreads or None in skills:
         return None
     ratio, n = spread_skill(spreads, skills, samples), len(spreads)
-    others = [
-        spread_skill(spreads[:i] + spreads[i + 1 :], skills[:i] + skills[i + 1 :], samples) for i in range(n)
-    ]
     if ratio is None:
         return None
-    if n == 1 or None in others:
+    above, below = (math.fsum(value**2 for value in values) for values in (spreads, skills))
+    rests = [(above - s**2, below - e**2) for s, e in zip(spreads, skills, strict=True)]  # without one image
+    if n == 1 or any(rest <= 0 for _, rest in rests):
         return {"mean": ratio, "standard_error": None}
+    others = [ratio * math.sqrt(max(0.0, s / above * below / e)) for s, e in rests] if above else [0.0] * n
     mean = math.fsum(others) / n
     variance = math.fsum((other - mean) ** 2 for other in others) * (n - 1) / n
     return {"mean": ratio, "standard_error": math.sqrt(variance)}

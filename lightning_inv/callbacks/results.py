@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_inv.callbacks.logging import tensorboard
-from lightning_inv.callbacks.manifest import Manifest, settings_of
+from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
 from lightning_inv.callbacks.scores import score
 from lightning_inv.modules import Restoration, Restored
@@ -20,7 +20,8 @@ class ResultWriter(BasePredictionWriter):
 
     The folder holds ``<solver>/<name>.png`` (with several samples the mean, beside ``<solver>_std`` and
     ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Of several problems each has
-    such a folder within it. Images that are done are left alone when the same command is run again.
+    such a folder within it; pictures of images from the 10000th on lie in folders of as many within these.
+    Images that are done are left alone when the same command is run again.
 
     Args:
         folder: The folder.
@@ -66,26 +67,32 @@ class ResultWriter(BasePredictionWriter):
         rows = {name: score(prediction, solution) for name, solution in prediction.solutions.items()}
         if self.grid_rows:
             self._grid(trainer, prediction, rows)
+        records = []
         for b, (index, name) in enumerate(zip(prediction.indices, prediction.names, strict=True)):
             self._pictures(prediction, b)
             solvers = {
                 solver: {key: values[b] for key, values in row.items()} for solver, row in rows.items()
             }
-            self.manifests[prediction.problem].add(index, {"index": index, "name": name, "solvers": solvers})
+            records.append({"index": index, "name": name, "solvers": solvers})
+        self.manifests[prediction.problem].add(records)
 
     def _pictures(self, restored: Restored, b: int) -> None:
-        folder, name = self.folder / restored.problem, f"{restored.names[b]}.png"
+        manifest, index, name = self.manifests[restored.problem], restored.indices[b], restored.names[b]
+
+        def write(folder: str, x: Tensor, sample: str = "") -> None:
+            write_png(picture_path(manifest.folder / folder, index, name + sample), x, manifest.parts)
+
         if restored.truth is not None:
-            write_png(folder / "truth" / name, restored.truth[b])
+            write("truth", restored.truth[b])
         if restored.y is not None and restored.y.ndim == 4:
-            write_png(folder / "measurement" / name, restored.y[b])
+            write("measurement", restored.y[b])
         for solver, solution in restored.solutions.items():
             samples = solution.samples[:, b]
-            write_png(folder / solver / name, samples.mean(0))
+            write(solver, samples.mean(0))
             if len(samples) > 1:
-                write_png(folder / f"{solver}_std" / name, deviation(samples))
+                write(f"{solver}_std", deviation(samples))
                 for k, sample in enumerate(samples):
-                    write_png(folder / f"{solver}_samples" / restored.names[b] / f"{k:03d}.png", sample)
+                    write(f"{solver}_samples", sample, f"/{k:03d}")
 
     def _grid(self, trainer: Trainer, restored: Restored, rows: dict[str, dict[str, list]]) -> None:
         columns = [
@@ -105,10 +112,12 @@ class ResultWriter(BasePredictionWriter):
         for solver, solution in restored.solutions.items():
             columns += [solver] if len(solution.samples) == 1 else [f"{solver} mean", f"{solver} std"]
         sheet = comparison(columns, table, fixed)
-        write_picture(self.folder / restored.problem / "grids" / f"{restored.indices[0]:06d}.png", sheet)
+        manifest, first = self.manifests[restored.problem], restored.indices[0]
+        path = picture_path(manifest.folder / "grids", first, f"{first:06d}")
+        write_picture(path, sheet, manifest.parts)
         if (writer := tensorboard(trainer)) is not None:
             title = "/".join(filter(None, ("restored", restored.problem)))
-            writer.add_image(title, pil_to_tensor(sheet), restored.indices[0])
+            writer.add_image(title, pil_to_tensor(sheet), first)
 
 
 def deviation(samples: Tensor) -> Tensor:
