@@ -27,6 +27,7 @@ from lightning_inv.callbacks import (
     checkpoint_folder,
     report,
 )
+from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
 from lightning_inv.modules import PriorTraining, Restoration, Work
@@ -108,7 +109,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
 def infer(args: list[str] | None = None) -> dict[str, Any]:
     """Restores images and returns the summary of the run; without arguments, does ``configs/demo.yaml``.
 
-    Of several problems, the summary holds those of each, by name, under ``problems``.
+    Of several problems, the summary holds those of each, by name, under ``problems``. It is empty on all
+    ranks but the first, and while images of other shards are to be done.
 
     Args:
         args: The arguments; None for those of the process.
@@ -124,6 +126,9 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         if not trainer.is_global_zero:
             return {}
         indices = range(len(data.selected()))
+        if data.shard is not None and (left := missing(cli, indices)):
+            say(trainer, f"shard {data.shard} is done; of all {len(indices)} images {left} are still to do.")
+            return {}
         told = {
             name: report(Path(folder) / name, indices, describe_run(cli, work))
             for name, work in model.work.items()
@@ -133,6 +138,12 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     shown = "grids" if model.problems is None else "comparison.png"
     say(trainer, f"\n{text}\n\nresults: {folder} (look at {folder}/{shown})")
     return told[""] if model.problems is None else {"problems": told}
+
+
+def missing(cli: InferCommandLine, indices: range) -> int:
+    """How many images still lack a result, of some problem."""
+    folders = [Path(cli.config.folder) / name for name in cli.model.work]
+    return len(indices) - min(len(Manifest(folder).done().intersection(indices)) for folder in folders)
 
 
 def tuned(cli: InferCommandLine, search: Search) -> dict[str, Any]:

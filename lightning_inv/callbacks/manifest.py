@@ -57,22 +57,24 @@ class Manifest:
         self.path, self.parts = self.folder / "manifest.json", self.folder / ".parts"
         self.journal = Journal(self.folder / "records")
 
-    def open(self, settings: dict[str, Any], overwrite: bool) -> set[int]:
+    def open(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
         """Prepares the folder and says which images are done.
 
         Args:
             settings: All that decides the results.
             overwrite: Whether to start anew where the folder holds results of other settings.
+            shared: Whether other runs may be writing to the folder, so that nothing in it may be replaced.
 
         Raises:
             ValueError: The folder holds results of other settings.
         """
-        done, held = self.journal.indices(), self._held()
+        done, held = self.done(), self._held()
         differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
-        if done and differ and not overwrite:
+        if differ and (done or (shared and held)) and (shared or not overwrite):
+            anew = "" if shared else ", or --output.overwrite true to begin anew"
             raise ValueError(
                 f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
-                "Give --folder another name, or --output.overwrite true to begin anew."
+                f"Give --folder another name{anew}."
             )
         if differ and overwrite:
             self._clear(held)
@@ -80,8 +82,13 @@ class Manifest:
         for part in self.parts.glob("*"):  # left behind by a process that was killed
             if time.time() - part.stat().st_mtime > STALE:  # and not in the hands of one that runs
                 part.unlink()
-        write_json(self.path, settings)
+        if differ:
+            write_json(self.path, settings)
         return done
+
+    def done(self) -> set[int]:
+        """The images that have a record."""
+        return self.journal.indices()
 
     def _held(self) -> dict[str, Any]:
         """The settings that the folder was made with; empty if they are not known."""

@@ -25,7 +25,7 @@ class ResultWriter(BasePredictionWriter):
 
     Args:
         folder: The folder.
-        overwrite: Begin anew where the folder holds results of other settings.
+        overwrite: Begin anew where the folder holds results of other settings; not with ``data.shard``.
         grid_rows: The images shown in the grid of a batch, at most; 0 for no grid.
     """
 
@@ -46,7 +46,10 @@ class ResultWriter(BasePredictionWriter):
                     raise ValueError(
                         f"{self.folder} holds results of one problem; give --folder another name."
                     )
-                done = [self.manifests[name].open(settings[name], self.overwrite) for name in settings]
+                shared = data.shard is not None
+                done = [
+                    self.manifests[name].open(settings[name], self.overwrite, shared) for name in settings
+                ]
             except (OSError, TypeError, ValueError) as error:
                 problem = str(error)
         done, problem = trainer.strategy.broadcast((done, problem))

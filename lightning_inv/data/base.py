@@ -8,7 +8,7 @@ one.
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningDataModule
@@ -82,6 +82,28 @@ class First(ImageDataset):
         return [self.images.fingerprint(), len(self)]
 
 
+class Shard(NamedTuple):
+    """A part of the images: every ``count``-th from ``number`` on."""
+
+    number: int
+    count: int
+
+    @classmethod
+    def read(cls, text: str) -> "Shard":
+        """The shard of a text such as ``3/8``.
+
+        Raises:
+            ValueError: The text is not of this form, or there is no such part.
+        """
+        number, _, count = text.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and int(number) < int(count)):
+            raise ValueError(f"data.shard must be i/n with i from 0 to n - 1, such as 3/8; got {text!r}.")
+        return cls(int(number), int(count))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
 class ImageDataModule(LightningDataModule, abc.ABC):
     """Loaders over the splits of one source of images.
 
@@ -92,6 +114,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         limit: Read only the first so many images of ``split``; all of them if None.
         flip: Mirror training images left to right with probability 1/2.
         seed: The order and the flips of training images follow from it.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
 
     Raises:
         ValueError: A number is out of its range, or the source has no such split.
@@ -108,6 +131,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         limit: int | None = None,
         flip: bool = False,
         seed: int = 0,
+        shard: str | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -118,6 +142,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             raise ValueError(f"{type(self).__name__} has the splits {', '.join(self.splits)}; got {split!r}.")
         self.batch_size, self.num_workers, self.split, self.limit = batch_size, num_workers, split, limit
         self.flip, self.seed = flip, seed
+        self.shard = None if shard is None else Shard.read(shard)
         self.finished: Sequence[frozenset[int]] = (frozenset(),)  # images, for each problem
         # A rank whose share is empty has no batches; that is no error.
         self.allow_zero_length_dataloader_with_multiple_devices = True
@@ -132,6 +157,8 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         return images if self.limit is None else First(images, self.limit)
 
     def train_dataloader(self) -> DataLoader:
+        if self.shard is not None:
+            raise ValueError(f"data.shard is for infer.py; train.py needs all images, got {self.shard}.")
         images, trainer = self.dataset("train"), self.trainer
         sampler = StreamSampler(
             len(images),
@@ -178,12 +205,14 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         return self._loader(self.some(split, count), persistent_workers=False, generator=rng)
 
     def todo(self, problem: int = 0) -> list[int]:
-        """The images of ``selected`` that ``infer.py`` has yet to restore.
+        """The images of ``selected``, of this shard, that ``infer.py`` has yet to restore.
 
         Args:
             problem: Which of the problems.
         """
-        return [i for i in range(len(self.selected())) if i not in self.finished[problem]]
+        indices = range(len(self.selected()))
+        own = indices if self.shard is None else indices[self.shard.number :: self.shard.count]
+        return [i for i in own if i not in self.finished[problem]]
 
     def predict_dataloader(self) -> DataLoader | list[DataLoader]:
         images, (rank, ranks) = self.selected(), (self.trainer.global_rank, self.trainer.world_size)

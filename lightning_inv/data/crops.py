@@ -160,6 +160,7 @@ class ImageCrops(ImageFolder):
         flip: Mirror training crops left to right with probability 1/2.
         seed: Crops follow from it.
         value_range: As of ``ImageFolder``.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
 
     Raises:
         ValueError: A number is out of its range.
@@ -185,6 +186,7 @@ class ImageCrops(ImageFolder):
         flip: bool = True,
         seed: int = 0,
         value_range: tuple[float, float] | None = None,
+        shard: str | None = None,
     ) -> None:
         super().__init__(
             root,
@@ -198,6 +200,7 @@ class ImageCrops(ImageFolder):
             split,
             limit,
             value_range=value_range,
+            shard=shard,
         )
         self.sides, self.shorter, self.seed = list(sides or [size]), tuple(shorter), seed
         self.val_crops, self.pass_batches = val_crops, pass_batches

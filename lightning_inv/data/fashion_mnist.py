@@ -81,11 +81,12 @@ class FashionMNIST(ImageDataModule):
         limit: Read only the first so many images of ``split``; all of them if None.
         flip: Mirror training images left to right with probability 1/2.
         seed: The order and the flips of training images follow from it.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
     """
 
     HELD_OUT = 1000
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
         self,
         root: str = "data",
         download: bool = True,
@@ -95,8 +96,9 @@ class FashionMNIST(ImageDataModule):
         limit: int | None = None,
         flip: bool = False,
         seed: int = 0,
+        shard: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, split, limit, flip, seed)
+        super().__init__(batch_size, num_workers, split, limit, flip, seed, shard)
         self.root, self.download = Path(root).expanduser(), download
 
     def prepare_data(self) -> None:

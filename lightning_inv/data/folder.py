@@ -40,6 +40,7 @@ class ImageFolder(ImageDataModule):
         seed: The order and the flips of training images follow from it.
         value_range: The numbers in the files that are black and white; None for the whole range of integers
             of 8 or 16 bits, and [0, 1] of floats.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
     """
 
     splits = ("all", "train", "val")
@@ -59,8 +60,9 @@ class ImageFolder(ImageDataModule):
         flip: bool = False,
         seed: int = 0,
         value_range: tuple[float, float] | None = None,
+        shard: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, split, limit, flip, seed)
+        super().__init__(batch_size, num_workers, split, limit, flip, seed, shard)
         self.size = (size, size) if isinstance(size, int) else tuple(size)
         if min(self.size) < 1:
             raise ValueError(f"data.size must be positive, got {size}.")

@@ -48,11 +48,12 @@ class MeasurementFolder(ImageDataModule):
         limit: Read only the first so many images; all of them if None.
         value_range: The numbers in the files that are black and white; None for the whole range of integers
             of 8 or 16 bits, and [0, 1] of floats.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
     """
 
     splits = ("all",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
         self,
         root: str,
         truth: str | None = None,
@@ -62,8 +63,9 @@ class MeasurementFolder(ImageDataModule):
         num_workers: int = 0,
         limit: int | None = None,
         value_range: tuple[float, float] | None = None,
+        shard: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, "all", limit)
+        super().__init__(batch_size, num_workers, "all", limit, shard=shard)
         self.root, self.truth = Path(root).expanduser(), Path(truth).expanduser() if truth else None
         self.channels, self.truth_channels = channels, truth_channels or channels
         check_channels(self.channels)

@@ -64,6 +64,7 @@ class Photographs(ImageDataModule):
         limit: Read only the first so many; all of them if None.
         value_range: The numbers in the files that are black and white; None for the whole range of integers
             of 8 or 16 bits, and 0 to 1 for floats.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
 
     Raises:
         ValueError: A number is out of its range.
@@ -71,7 +72,7 @@ class Photographs(ImageDataModule):
 
     splits = ("all",)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is one choice of the user)
         self,
         path: str | None = None,
         size: int | tuple[int, int] | None = None,
@@ -81,8 +82,9 @@ class Photographs(ImageDataModule):
         num_workers: int = 0,
         limit: int | None = None,
         value_range: tuple[float, float] | None = None,
+        shard: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, "all", limit)
+        super().__init__(batch_size, num_workers, "all", limit, shard=shard)
         self.size = (size, size) if isinstance(size, int) else size and tuple(size)
         if self.size and min(self.size) < 1:
             raise ValueError(f"data.size must be positive, got {size}.")

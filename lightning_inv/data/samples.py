@@ -18,14 +18,20 @@ class SampleImages(ImageDataModule):
         batch_size: Images in a batch, on each device.
         num_workers: Processes that load images.
         split: The first 48, "test", or the last 16, "val".
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
     """
 
     splits = ("val", "test")
 
     def __init__(
-        self, limit: int | None = 8, batch_size: int = 16, num_workers: int = 0, split: str = "test"
+        self,
+        limit: int | None = 8,
+        batch_size: int = 16,
+        num_workers: int = 0,
+        split: str = "test",
+        shard: str | None = None,
     ) -> None:
-        super().__init__(batch_size, num_workers, split, limit)
+        super().__init__(batch_size, num_workers, split, limit, shard=shard)
 
     def dataset(self, split: str) -> ImageDataset:
         root = ASSETS / "fashion_mnist_test"
@@ -50,12 +56,13 @@ class NoImages(ImageDataModule):
     Args:
         count: How many samples to draw.
         batch_size: Samples in a batch, on each device.
+        shard: The part ``i/n`` of them that ``infer.py`` restores, i from 0 to n - 1; all of them if None.
     """
 
     splits = ("all",)
 
-    def __init__(self, count: int = 64, batch_size: int = 64) -> None:
-        super().__init__(batch_size, split="all")
+    def __init__(self, count: int = 64, batch_size: int = 64, shard: str | None = None) -> None:
+        super().__init__(batch_size, split="all", shard=shard)
         if count < 1:
             raise ValueError(f"data.count must be at least 1, got {count}.")
         self.count = count

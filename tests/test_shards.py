@@ -1,0 +1,58 @@
+"""Runs that each restore a part of the images, in one folder, without speaking to one another."""
+
+from pathlib import Path
+
+import pytest
+from helpers import refusal
+from restorations import arguments, assert_same, lines, recorded
+
+from lightning_inv.cli import infer
+from lightning_inv.data.base import Shard
+
+
+def shard(prior: Path, folder: Path, part: str, *more: str) -> dict:
+    return infer(arguments(prior, folder, f"--data.shard={part}", *more))
+
+
+def test_shards_together_do_what_one_run_does(
+    prior: Path, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert shard(prior, tmp_path, "1/3") == {}
+    assert recorded(tmp_path).keys() == {1, 4}
+    assert not (tmp_path / "summary.json").exists()
+    assert shard(prior, tmp_path, "0/3") == {}
+    assert "of all 5 images 1 are still to do" in capsys.readouterr().out
+    assert shard(prior, tmp_path, "2/3")["images"] == 5
+    assert len(lines(tmp_path)) == 5
+    assert_same(finished, tmp_path)
+
+
+def test_a_shard_leaves_alone_what_other_numbers_of_shards_have_done(prior: Path, tmp_path: Path) -> None:
+    shard(prior, tmp_path, "0/2")
+    before = recorded(tmp_path)
+    assert before.keys() == {0, 2, 4}
+    for part in ("0/3", "1/3", "2/3"):
+        shard(prior, tmp_path, part)
+    assert len(lines(tmp_path)) == 5
+    assert before.items() <= recorded(tmp_path).items()
+
+
+def test_more_shards_than_images_are_no_error(prior: Path, tmp_path: Path) -> None:
+    assert shard(prior, tmp_path, "7/9") == {}
+    assert not recorded(tmp_path)
+
+
+@pytest.mark.parametrize("more", [[], ["--output.overwrite=true"]], ids=["", "overwrite"])
+def test_shards_of_other_settings_are_refused_even_before_an_image_is_done(
+    prior: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture
+) -> None:
+    shard(prior, tmp_path, "7/9")
+    told = refusal(infer, arguments(prior, tmp_path, "--data.shard=0/9", "--model.seed=3", *more), capsys)
+    assert "differs in: seed" in told
+    assert "overwrite" not in told
+
+
+@pytest.mark.parametrize("text", ["3/3", "1", "-1/2", "1/0", "a/b", "1/2/3", "0.5/2", ""])
+def test_what_is_no_part_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"data\.shard must be i/n"):
+        Shard.read(text)
