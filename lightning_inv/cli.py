@@ -12,6 +12,7 @@ import lightning_inv.networks
 import lightning_inv.operators
 import lightning_inv.solvers  # noqa: F401
 from lightning_inv.callbacks import (
+    GOES_ON,
     Checkpoints,
     Comparison,
     ImagesPerSecond,
@@ -25,6 +26,7 @@ from lightning_inv.callbacks import (
     StepProgressBar,
     as_text,
     checkpoint_folder,
+    newest,
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
@@ -44,7 +46,9 @@ class TrainCommandLine(CommandLine):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
         parser.add_argument(
-            "--ckpt_path", default=None, help="checkpoint to go on from; last: the newest of --folder"
+            "--ckpt_path",
+            default=None,
+            help="checkpoint to go on from; last: the newest of --folder; auto: the same, if there is one",
         )
         parser.add_lightning_class_args(Checkpoints, "checkpoint")
         parser.add_lightning_class_args(PriorFile, "prior")
@@ -95,7 +99,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     if chosen:
         say(trainer, chosen)
     with cli.plain_errors():
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.config.ckpt_path, weights_only=True)
+        path = cli.config.ckpt_path
+        path = newest(Path(checkpoint_folder(cli.config.folder))) if path in GOES_ON else path
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
     if compared := cli._get(cli.config_init, "baseline").as_text():
         say(trainer, compared)

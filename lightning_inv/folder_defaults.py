@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import yaml
 
+from lightning_inv.callbacks import GOES_ON
 from lightning_inv.command_line import fail
 from lightning_inv.configuration import flags, read_config, split_words
 from lightning_inv.data import ImageFolder
@@ -57,7 +58,7 @@ def configured(words: list[str], priors: Path) -> Iterator[tuple[list[str], str]
     else:
         root = Path(asked["data.root"]).expanduser()
         saved = Path(asked.get("folder", run_folder(root))) / "config.yaml"
-        goes_on = asked.get("ckpt_path") == "last" and saved.exists()
+        goes_on = asked.get("ckpt_path") in GOES_ON and saved.exists()
         base, tree, told = _saved(saved) if goes_on else _chosen(root, priors / "folder.yaml", asked)
         with TemporaryDirectory() as place:
             (chosen := Path(place) / "folder.yaml").write_text(yaml.safe_dump(tree))

@@ -65,6 +65,37 @@ def test_a_training_with_accumulation_that_goes_on_equals_the_straight_one(tmp_p
     assert_same_training(tmp_path / "run", tmp_path / "straight")
 
 
+@pytest.mark.parametrize("length", [0, 50, -1])
+def test_a_newest_checkpoint_that_is_cut_off_gives_way_to_the_one_before(
+    straight: Path, tmp_path: Path, length: int
+) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", "4", "--checkpoint.last_every", "3"))
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert [checkpoint(tmp_path / "run", name)["global_step"] for name in ("last", "previous")] == [4, 3]
+    last.write_bytes(last.read_bytes()[:length])
+    with pytest.warns(UserWarning, match=r"last\.ckpt cannot be read, it is cut off; .*previous\.ckpt"):
+        train(words(tmp_path / "run", "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", straight)
+
+
+def test_where_no_checkpoint_is_whole_all_are_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps", "2"))
+    for name in ("last", "previous"):
+        (tmp_path / "run" / "checkpoints" / f"{name}.ckpt").write_bytes(b"half")
+    said = refusal(train, words(tmp_path / "run", "--ckpt_path", "auto"), capsys)
+    assert "last.ckpt and " in said
+    assert "previous.ckpt cannot be read: the files are cut off" in said
+
+
+def test_auto_begins_where_there_is_nothing_to_go_on_with_and_else_goes_on(
+    straight: Path, tmp_path: Path
+) -> None:
+    train(words(tmp_path / "run", "--ckpt_path", "auto", "--trainer.max_steps", "3"))
+    assert checkpoint(tmp_path / "run")["global_step"] == 3
+    train(words(tmp_path / "run", "--ckpt_path", "auto"))
+    assert_same_training(tmp_path / "run", straight)
+
+
 def test_accumulation_that_does_not_divide_a_pass_goes_on(tmp_path: Path) -> None:
     accumulate = ["--trainer.accumulate_grad_batches", "3", "--trainer.max_epochs", "9"]
     assert train(words(tmp_path / "run", *accumulate)).trainer.global_step == 6

@@ -48,7 +48,8 @@ def test_checkpoints_are_plain_data(straight: Path, name: str) -> None:
 
 def test_a_run_leaves_no_other_files(straight: Path) -> None:
     files = {path.relative_to(straight).as_posix() for path in straight.rglob("*") if path.is_file()}
-    assert files == {"config.yaml", "prior.safetensors", "checkpoints/best.ckpt", "checkpoints/last.ckpt"}
+    checkpoints = {f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")}
+    assert files == {"config.yaml", "prior.safetensors", *checkpoints}
 
 
 def test_the_prior_is_that_of_the_best_checkpoint(straight: Path) -> None:

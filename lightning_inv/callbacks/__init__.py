@@ -1,6 +1,6 @@
 """Callbacks of both scripts."""
 
-from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
+from lightning_inv.callbacks.checkpoint_io import GOES_ON, AtomicCheckpointIO, newest
 from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.linear_baseline import LinearBaseline
 from lightning_inv.callbacks.progress import StepProgressBar
@@ -18,6 +18,7 @@ from lightning_inv.callbacks.training import (
 )
 
 __all__ = [
+    "GOES_ON",
     "AtomicCheckpointIO",
     "Checkpoints",
     "Comparison",
@@ -32,5 +33,6 @@ __all__ = [
     "StepProgressBar",
     "as_text",
     "checkpoint_folder",
+    "newest",
     "report",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 import lightning_inv
+from lightning_inv.callbacks.checkpoint_io import GOES_ON, LAST, PREVIOUS
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.modules import PriorTraining
@@ -30,7 +31,8 @@ class Checkpoints(ModelCheckpoint):
     """The best checkpoint by validation, and ``last.ckpt``: what a run goes on from.
 
     Lightning's own ``save_last`` renews that file only when there is a new best. This one is written every so
-    many steps, after each validation, at the end, and when an error or SIGTERM interrupts the run.
+    many steps, after each validation, at the end, and when an error or SIGTERM interrupts the run; the one
+    before it stays as ``previous.ckpt``.
 
     Args:
         dirpath: The folder.
@@ -52,7 +54,7 @@ class Checkpoints(ModelCheckpoint):
         if last_every < 1:
             raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
         super().__init__(dirpath, filename, monitor, enable_version_counter=False)
-        self.last_every = last_every
+        self.last_every, self.saved = last_every, -1
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *args)
@@ -74,7 +76,13 @@ class Checkpoints(ModelCheckpoint):
             self._save_last(trainer)
 
     def _save_last(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(Path(self.dirpath) / "last.ckpt", weights_only=False)
+        new, last, previous = (Path(self.dirpath) / name for name in ("new.ckpt", LAST, PREVIOUS))
+        trainer.save_checkpoint(new, weights_only=False)
+        if trainer.is_global_zero:
+            if last.exists() and trainer.global_step != self.saved:  # the one before is of another step
+                last.replace(previous)
+            new.replace(last)
+        self.saved = trainer.global_step
 
 
 class LastValidation(Callback):
@@ -252,9 +260,9 @@ class SaveTrainConfig(SaveConfigCallback):
     def _problem(self) -> str | None:
         """Why this run must not begin, if so."""
         folder, path = Path(checkpoint_folder(self.config.folder)), self.config.ckpt_path
-        if path == "last" and not (folder / "last.ckpt").exists():
-            return f"there is no run to go on with in {self.config.folder}: no {folder / 'last.ckpt'}."
-        own = path == "last" or (path is not None and Path(path).resolve().parent == folder.resolve())
+        if path == "last" and not any((folder / name).exists() for name in (LAST, PREVIOUS)):
+            return f"there is no run to go on with in {self.config.folder}: no {folder / LAST}."
+        own = path in GOES_ON or (path is not None and Path(path).resolve().parent == folder.resolve())
         if any(folder.glob("*.ckpt")) and not own:
             return (
                 f"{self.config.folder} already holds a run; give --folder another name, "
