@@ -48,7 +48,6 @@ class _Given(ImageDataset):
 
 def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
     """The data with a stand-in for the trainer."""
-    progress = SimpleNamespace(batch_idx=state.pop("batch_idx", 0))
     defaults = {
         "global_step": 0,
         "global_rank": 0,
@@ -56,7 +55,7 @@ def attached(data: ImageDataModule, **state: Any) -> ImageDataModule:
         "num_devices": 1,
         "accumulate_grad_batches": 1,
     }
-    data.trainer = SimpleNamespace(**{**defaults, **state}, training=True, fit_loop=progress)
+    data.trainer = SimpleNamespace(**{**defaults, **state})
     return data
 
 

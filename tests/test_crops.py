@@ -118,6 +118,20 @@ def test_the_crops_of_a_batch_have_one_side_on_all_ranks() -> None:
         assert len({crop.side for crop in one + other}) == 1
 
 
+@pytest.mark.parametrize(("batch_size", "ranks", "accumulate"), [(3, 2, 1), (3, 1, 2), (1, 2, 3), (1, 6, 1)])
+def test_a_step_of_as_many_crops_sees_the_same_however_it_is_split(
+    batch_size: int, ranks: int, accumulate: int
+) -> None:
+    whole = [set(batch) for batch in CropSampler(SIDES, 6, 0, 1, 0, lambda: 0, PASS)]
+    samplers = [
+        CropSampler(SIDES, batch_size, rank, ranks, 0, lambda: 0, PASS * accumulate, accumulate)
+        for rank in range(ranks)
+    ]
+    batches = [set(itertools.chain(*batch)) for batch in zip(*samplers, strict=True)]
+    steps = [set.union(*batches[k * accumulate : (k + 1) * accumulate]) for k in range(PASS)]
+    assert steps == whole
+
+
 def test_all_sides_come() -> None:
     assert {crop.side for crop in itertools.chain(*stream(0))} == set(SIDES)
 

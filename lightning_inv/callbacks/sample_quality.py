@@ -17,7 +17,7 @@ from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
 from lightning_inv.frozen import frozen
 from lightning_inv.modules import PriorTraining
-from lightning_inv.perceptual import BATCH, UNAVAILABLE, fid, reason
+from lightning_inv.perceptual import UNAVAILABLE, fid, reason
 from lightning_inv.solvers import Unconditional
 
 SIDE = 32
@@ -109,10 +109,11 @@ class SampleQuality(Callback):
         self.solver.check(pl_module.denoiser, None)
 
     def on_train_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
-        if self.count and trainer.is_global_zero:
-            parts = torch.arange(self.count).split(BATCH)
-            drawn = [draw(trainer, pl_module, self.solver, part.tolist(), self.seed) for part in parts]
-            self.write(torch.cat(drawn), trainer.datamodule)
+        if not self.count:
+            return
+        samples = draw(trainer, pl_module, self.solver, self.count, self.seed)
+        if trainer.is_global_zero:
+            self.write(samples, trainer.datamodule)
 
     def write(self, samples: Tensor, data: ImageDataModule) -> dict[str, Any]:
         """Writes both files for any samples, and returns what ``quality.json`` says.

@@ -1,7 +1,7 @@
 """Callbacks of train.py."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from lightning_inv.modules import PriorTraining
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
+
+DRAWN = 64
+"""Samples drawn at a time, at most."""
 
 
 def checkpoint_folder(folder: str) -> str:
@@ -181,9 +184,11 @@ class SampleGrid(Callback):
         self.solver.check(pl_module.denoiser, None)
 
     def on_validation_end(self, trainer: Trainer, pl_module: PriorTraining) -> None:
-        if trainer.sanity_checking or not (self.count and trainer.is_global_zero):
+        if trainer.sanity_checking or not self.count:
             return
-        samples = draw(trainer, pl_module, self.solver, range(self.count), self.seed)
+        samples = draw(trainer, pl_module, self.solver, self.count, self.seed)
+        if not trainer.is_global_zero:
+            return
         grid = grid_of(samples, max(1, round(self.count**0.5)))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         save_image(grid, self.path)
@@ -191,24 +196,30 @@ class SampleGrid(Callback):
             writer.add_image("samples", grid, trainer.global_step)
 
 
-def draw(
-    trainer: Trainer, pl_module: PriorTraining, solver: Unconditional, indices: Sequence[int], seed: int
-) -> Tensor:
-    """Samples from the averaged weights, of the classes in turn, shape ``(B, C, H, W)``, on the CPU.
+def draw(trainer: Trainer, pl_module: PriorTraining, solver: Unconditional, count: int, seed: int) -> Tensor:
+    """Samples from the averaged weights, of the classes in turn, shape ``(count, C, H, W)``, on the CPU.
+
+    Every rank draws its share, and all are given all of them.
 
     Args:
         trainer: The trainer.
         pl_module: The training.
         solver: What draws them.
-        indices: Which of the samples that belong to the seed.
-        seed: The noise follows from it.
+        count: How many.
+        seed: The noise follows from it and the place of a sample among them.
     """
     prior, device = SizedDenoiser(pl_module.averaged, pl_module.image_shape), pl_module.device
-    rng = NoiseStream.of(seed, indices, "samples", device=device)
-    classes = prior.num_classes
-    label = None if classes is None else torch.tensor(list(indices), device=device) % classes
-    with trainer.precision_plugin.forward_context():
-        return solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1).cpu()
+    classes, ranks = prior.num_classes, trainer.world_size
+    each = -(-count // ranks)  # of all ranks alike, though a few samples be too many
+    share = torch.arange(trainer.global_rank, each * ranks, ranks)
+    own = []
+    for indices in share.split(DRAWN):
+        rng = NoiseStream.of(seed, indices.tolist(), "samples", device=device)
+        label = None if classes is None else indices.to(device) % classes
+        with trainer.precision_plugin.forward_context():
+            own.append(solver(Problem(None, None, prior, rng, label)).float().clamp(-1, 1))
+    shares = trainer.strategy.all_gather(torch.cat(own)).view(ranks, each, *prior.shape)
+    return shares.transpose(0, 1).flatten(0, 1)[:count].cpu()
 
 
 def grid_of(images: Tensor, columns: int) -> Tensor:

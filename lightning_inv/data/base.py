@@ -2,7 +2,7 @@
 
 Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``,
 its position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is
-one.
+one. In training they are keyed by ``number``, its place in the stream of all that training looks at.
 """
 
 import abc
@@ -14,7 +14,7 @@ import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from lightning_inv.data.sampler import SameShape, StreamSampler, grouped
+from lightning_inv.data.sampler import Draw, SameShape, StreamSampler, grouped
 from lightning_inv.noise import generator
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -80,6 +80,19 @@ class First(ImageDataset):
 
     def fingerprint(self) -> Any:
         return [self.images.fingerprint(), len(self)]
+
+
+class _Drawn(Dataset):
+    """Images as training looks at them: mirrored or not, by their number in the stream."""
+
+    def __init__(self, images: ImageDataset, seed: int, flip: bool) -> None:
+        self.images, self.seed, self.flip = images, seed, flip
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        item = self.images[draw.index]
+        if self.flip and torch.rand((), generator=generator(self.seed, draw.number, "flip")) < 0.5:
+            item = {**item, "image": item["image"].flip(-1)}
+        return {**item, "number": draw.number}
 
 
 class Shard(NamedTuple):
@@ -169,19 +182,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             lambda: trainer.global_step * trainer.accumulate_grad_batches,
             trainer.accumulate_grad_batches,
         )
-        return self._loader(images, sampler=sampler, drop_last=True)
-
-    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        trainer = self.trainer
-        if self.flip and trainer.training:
-            rng = generator(
-                self.seed, trainer.global_step, trainer.fit_loop.batch_idx, trainer.global_rank, "flip"
-            )
-            mirrored = (torch.rand(len(batch["image"]), generator=rng) < 0.5).to(batch["image"].device)
-            batch["image"] = torch.where(
-                mirrored[:, None, None, None], batch["image"].flip(-1), batch["image"]
-            )
-        return batch
+        return self._loader(_Drawn(images, self.seed, self.flip), sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         return self._share(self.dataset("val"))

@@ -105,7 +105,7 @@ class CropDataset(ImageDataset):
             image = image.flip(-2)
         if self.turn and diagonal < 0.5:
             image = image.mT.contiguous()
-        return {"image": image, "name": self.names[index], "index": number}
+        return {"image": image, "name": self.names[index], "index": number, "number": number}
 
     def fingerprint(self) -> Any:
         return [list(self.names), list(self.shorter), self.seed, self.flip, self.turn]
@@ -244,6 +244,7 @@ class ImageCrops(ImageFolder):
             self.seed,
             lambda: trainer.global_step * parts,
             -(-self.pass_batches // parts) * parts,
+            parts,
         )
         return self._loader(self.train_crops, batch_sampler=sampler)
 

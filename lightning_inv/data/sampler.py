@@ -1,7 +1,7 @@
 """The order of images: in training a function of the seed and the number of batches taken, nothing else."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils.data import BatchSampler, Sampler
@@ -9,11 +9,19 @@ from torch.utils.data import BatchSampler, Sampler
 from lightning_inv.noise import generator
 
 
-class StreamSampler(Sampler[int]):
+class Draw(NamedTuple):
+    """An image of the stream that training looks at: its number in the stream, and its index in the data."""
+
+    number: int
+    index: int
+
+
+class StreamSampler(Sampler[Draw]):
     """Shuffled passes over the data that go on exactly where an interrupted run stopped.
 
     Pass e is a permutation seeded by (seed, e); each rank takes its share of every global batch. Images that
-    do not fill the global batches of a last step wait for another pass.
+    do not fill the global batches of a last step wait for another pass. What is drawn with a number is the
+    same for any number of ranks and batches that make up a step of as many images.
 
     Args:
         length: The number of images.
@@ -51,13 +59,13 @@ class StreamSampler(Sampler[int]):
     def __len__(self) -> int:
         return self.batches * self.batch_size
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Draw]:
         epoch, first = divmod(self.batches_taken(), self.batches)
         order = torch.randperm(self.length, generator=generator(self.seed, epoch, "order"))
-        order = order[: self.batches * self.world_size * self.batch_size]
-        return iter(
-            order.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten().tolist()
-        )
+        places = torch.arange(self.batches * self.world_size * self.batch_size)
+        own = places.view(self.batches, self.world_size, self.batch_size)[first:, self.rank].flatten()
+        pairs = zip((epoch * len(places) + own).tolist(), order[own].tolist(), strict=True)
+        return (Draw(number, index) for number, index in pairs)
 
 
 class SameShape(BatchSampler):

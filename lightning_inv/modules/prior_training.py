@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.weightings import MinSNR
-from lightning_inv.noise import NoiseStream, generator
+from lightning_inv.noise import NoiseStream
 
 
 class Noisy(NamedTuple):
@@ -49,7 +49,7 @@ class PriorTraining(LightningModule):
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
         channels_last: Keep images and weights in the channels-last memory format.
-        seed: Times and noise follow from it, the step and the rank.
+        seed: Times and noise of an image follow from it and the image's number in the stream.
 
     Raises:
         ValueError: A number is out of its range.
@@ -136,18 +136,18 @@ class PriorTraining(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x = batch["image"].contiguous(memory_format=self.memory_format)
-        part = batch_idx % self.trainer.accumulate_grad_batches
-        rng = generator(self.seed, self.global_step, part, self.global_rank, "train")
-        t = torch.randint(1, self.denoiser.schedule.T + 1, (len(x),), generator=rng).to(x.device)
-        eps = torch.randn(x.shape, generator=rng).to(x)
+        rng = NoiseStream.of(self.seed, batch["number"].tolist(), "train", device=x.device)
+        t = 1 + (rng.uniform() * self.denoiser.schedule.T).long()
+        eps = rng.normal(x.shape[1:]).to(x)
         losses = self.denoiser.loss(x, t, eps, self._label(batch))
         loss = (losses if self.weighting is None else losses * self.weighting(self.denoiser, t)).mean()
-        if not torch.isfinite(loss):
+        told = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")  # all ranks stop, or none
+        if not torch.isfinite(told):
             raise FloatingPointError(
-                f"the loss is {loss.item()} at step {self.global_step}; training stopped before the weights "
+                f"the loss is {told.item()} at step {self.global_step}; training stopped before the weights "
                 "changed. Lower the learning rate or clip the gradient."
             )
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", told, prog_bar=True)
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
