@@ -129,6 +129,9 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
             return tuned(cli, search)
         trainer.predict(model, data, return_predictions=False)
         trainer.strategy.barrier()
+        if model.spread_samples:
+            cli._get(cli.config_init, "output").merge(trainer, model)
+            trainer.strategy.barrier()
         if not trainer.is_global_zero:
             return {}
         indices = range(len(data.selected()))

@@ -38,7 +38,7 @@ class NoiseStream:
         seed: int,
         indices: Sequence[int],
         purpose: str,
-        sample: int = 0,
+        sample: int | Sequence[int] = 0,
         device: torch.device | str = "cpu",
     ) -> "NoiseStream":
         """The stream of the images with these indices.
@@ -47,10 +47,12 @@ class NoiseStream:
             seed: The seed of the run.
             indices: The index of each image in its data set.
             purpose: What the numbers are for.
-            sample: Which of several samples of the same image.
+            sample: Which of several samples of the same image; one number for all images, or one for each.
             device: Where draws are put.
         """
-        return cls(tuple(generator(seed, int(i), sample, purpose) for i in indices), torch.device(device))
+        samples = [sample] * len(indices) if isinstance(sample, int) else sample
+        pairs = zip(indices, samples, strict=True)
+        return cls(tuple(generator(seed, int(i), int(k), purpose) for i, k in pairs), torch.device(device))
 
     def __len__(self) -> int:
         return len(self.generators)

@@ -8,7 +8,7 @@ import torch
 from helpers import attached, names_of
 
 from lightning_inv.data import Digits, SampleImages, StreamSampler
-from lightning_inv.data.base import First
+from lightning_inv.data.dataset import First
 from lightning_inv.data.sampler import Draw
 
 

@@ -101,7 +101,7 @@ class Manifest:
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
         solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
-        for name in ("records", *PICTURES, *solvers):
+        for name in ("records", "samples", *PICTURES, *solvers):
             if Path(name).name == name:  # a file could tell of folders elsewhere
                 shutil.rmtree(self.folder / name, ignore_errors=True)
 
@@ -125,6 +125,7 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
         "prior": weights_digest(module.prior),
         "denoiser": hashlib.sha256(json.dumps(plain_data(module.prior.recipe)).encode()).hexdigest(),
         "samples": module.samples,
+        "spread_samples": module.spread_samples,
         "seed": module.seed,
         "label": module.label,
         "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),

@@ -1,5 +1,6 @@
 """What infer.py writes."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
 from lightning_inv.callbacks.scores import score
+from lightning_inv.callbacks.spread import SampleFiles, record
 from lightning_inv.modules import Restoration, Restored
 
 
@@ -21,7 +23,8 @@ class ResultWriter(BasePredictionWriter):
     The folder holds ``<solver>/<name>.png`` (with several samples the mean, beside ``<solver>_std`` and
     ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Of several problems each has
     such a folder within it; pictures of images from the 10000th on lie in folders of as many within these.
-    Images that are done are left alone when the same command is run again.
+    Images that are done are left alone when the same command is run again. Where samples are spread over
+    processes, what each has of an image is in ``samples`` until all are drawn.
 
     Args:
         folder: The folder.
@@ -33,11 +36,13 @@ class ResultWriter(BasePredictionWriter):
         super().__init__("batch")
         self.folder, self.overwrite, self.grid_rows = Path(folder), overwrite, grid_rows
         self.manifests: dict[str, Manifest] = {}
+        self.sample_files: dict[str, SampleFiles] = {}
 
     def setup(self, trainer: Trainer, pl_module: Restoration, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        data, done, problem = trainer.datamodule, [], None
+        data, done, drawn, problem = trainer.datamodule, [], [], None
         self.manifests = {name: Manifest(self.folder / name) for name in pl_module.work}
+        self.sample_files = {name: SampleFiles(self.folder / name / "samples") for name in pl_module.work}
         pl_module.check(data.selected())  # before the folder is touched
         if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
             try:
@@ -50,12 +55,14 @@ class ResultWriter(BasePredictionWriter):
                 done = [
                     self.manifests[name].open(settings[name], self.overwrite, shared) for name in settings
                 ]
+                drawn = [files.drawn() for files in self.sample_files.values()]
             except (OSError, TypeError, ValueError) as error:
                 problem = str(error)
-        done, problem = trainer.strategy.broadcast((done, problem))
+        done, drawn, problem = trainer.strategy.broadcast((done, drawn, problem))
         if problem:
             raise ValueError(problem)
-        data.finished = [frozenset(indices) for indices in done]
+        data.finished, data.drawn = [frozenset(indices) for indices in done], drawn
+        data.samples = pl_module.samples if pl_module.spread_samples else None
 
     def write_on_batch_end(
         self,
@@ -68,34 +75,72 @@ class ResultWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         rows = {name: score(prediction, solution) for name, solution in prediction.solutions.items()}
-        if self.grid_rows:
+        scores = [
+            {solver: {key: values[b] for key, values in row.items()} for solver, row in rows.items()}
+            for b in range(len(prediction.indices))
+        ]
+        if prediction.drawn is not None:
+            self._samples(prediction, scores)
+        else:
+            self._images(prediction, scores)
+        if prediction.drawn is None and self.grid_rows:
             self._grid(trainer, prediction, rows)
+
+    def _images(self, prediction: Restored, scores: list[dict[str, dict[str, Any]]]) -> None:
+        """Writes the pictures and the records of images."""
         records = []
         for b, (index, name) in enumerate(zip(prediction.indices, prediction.names, strict=True)):
-            self._pictures(prediction, b)
-            solvers = {
-                solver: {key: values[b] for key, values in row.items()} for solver, row in rows.items()
-            }
-            records.append({"index": index, "name": name, "solvers": solvers})
+            self._given(prediction, b)
+            self._restored(prediction, b)
+            records.append({"index": index, "name": name, "solvers": scores[b]})
         self.manifests[prediction.problem].add(records)
 
-    def _pictures(self, restored: Restored, b: int) -> None:
-        manifest, index, name = self.manifests[restored.problem], restored.indices[b], restored.names[b]
+    def _samples(self, restored: Restored, scores: list[dict[str, dict[str, Any]]]) -> None:
+        """Writes what is kept of single samples."""
+        files = self.sample_files[restored.problem]
+        files.keep(restored.indices)
+        for b, (index, sample) in enumerate(zip(restored.indices, restored.drawn, strict=True)):
+            if sample == 0:
+                self._given(restored, b)
+            x = {solver: solution.samples[0, b] for solver, solution in restored.solutions.items()}
+            files.add(index, sample, x, scores[b])
+        files.write()
 
-        def write(folder: str, x: Tensor, sample: str = "") -> None:
-            write_png(picture_path(manifest.folder / folder, index, name + sample), x, manifest.parts)
+    def merge(self, trainer: Trainer, pl_module: Restoration) -> None:
+        """Makes results of images whose samples several processes have drawn; each rank does its share."""
+        data, ranks = trainer.datamodule, trainer.world_size
+        for k, (name, manifest) in enumerate(self.manifests.items()):
+            images, own = data.selected(), data.todo(k)[trainer.global_rank :: ranks]
+            for tally in self.sample_files[name].complete(own, pl_module.samples):
+                index, item = tally.index, images[tally.index]
+                for solver, moments in tally.moments.items():
+                    self._write(name, solver, index, item["name"], moments.mean)
+                    std = moments.variance.sqrt() * 2 - 1
+                    self._write(name, f"{solver}_std", index, item["name"], std)
+                manifest.add([record(tally, item["name"], item.get("image"))])
 
+    def _write(self, problem: str, folder: str, index: int, name: str, x: Tensor) -> None:
+        manifest = self.manifests[problem]
+        write_png(picture_path(manifest.folder / folder, index, name), x, manifest.parts)
+
+    def _given(self, restored: Restored, b: int) -> None:
+        """Writes the pictures of an image that no solver has made."""
+        write = partial(self._write, restored.problem, index=restored.indices[b], name=restored.names[b])
         if restored.truth is not None:
-            write("truth", restored.truth[b])
+            write("truth", x=restored.truth[b])
         if restored.y is not None and restored.y.ndim == 4:
-            write("measurement", restored.y[b])
+            write("measurement", x=restored.y[b])
+
+    def _restored(self, restored: Restored, b: int) -> None:
+        """Writes the pictures of an image that solvers have made."""
+        write, name = partial(self._write, restored.problem, index=restored.indices[b]), restored.names[b]
         for solver, solution in restored.solutions.items():
             samples = solution.samples[:, b]
-            write(solver, samples.mean(0))
+            write(solver, name=name, x=samples.mean(0))
             if len(samples) > 1:
-                write(f"{solver}_std", deviation(samples))
+                write(f"{solver}_std", name=name, x=deviation(samples))
                 for k, sample in enumerate(samples):
-                    write(f"{solver}_samples", sample, f"/{k:03d}")
+                    write(f"{solver}_samples", name=f"{name}/{k:03d}", x=sample)
 
     def _grid(self, trainer: Trainer, restored: Restored, rows: dict[str, dict[str, list]]) -> None:
         columns = [

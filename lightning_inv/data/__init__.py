@@ -1,7 +1,8 @@
 """Data modules."""
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes, shapes_of
+from lightning_inv.data.base import ImageDataModule
 from lightning_inv.data.crops import ImageCrops
+from lightning_inv.data.dataset import ImageDataset, Shapes, shapes_of
 from lightning_inv.data.digits import Digits
 from lightning_inv.data.fashion_mnist import FashionMNIST
 from lightning_inv.data.folder import ImageFolder

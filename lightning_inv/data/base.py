@@ -1,98 +1,16 @@
-"""Data modules yield batches of dictionaries.
-
-Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``,
-its position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is
-one. In training they are keyed by ``number``, its place in the stream of all that training looks at.
-"""
+"""Data modules yield batches of the items of ``dataset.py``."""
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from lightning_inv.data.sampler import Draw, SameShape, StreamSampler, grouped
+from lightning_inv.data.dataset import Drawn, First, ImageDataset, Piece, Pieces
+from lightning_inv.data.sampler import SameShape, StreamSampler
 from lightning_inv.noise import generator
-
-Shapes = Mapping[str, tuple[int, ...]]
-"""The shapes of what an item holds: ``image``, ``measurement``, both or neither."""
-
-
-def shapes_of(item: Mapping[str, Any]) -> Shapes:
-    """The shapes of the image and of the measurement of an item, or of a batch."""
-    return {key: tuple(item[key].shape) for key in ("image", "measurement") if key in item}
-
-
-class ImageDataset(Dataset, abc.ABC):
-    """Images by index, with names that are known before any image is read."""
-
-    names: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self[i] for i in range(len(self)))
-
-    @abc.abstractmethod
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        """The item at ``index``; see the module's docstring for its keys."""
-
-    def shapes(self, index: int) -> Shapes:
-        """The shapes ``(C, H, W)`` of the image and of the measurement at ``index``, of those there are.
-
-        Those of the first item, unless a subclass has images of several sizes.
-        """
-        return self._alike
-
-    @cached_property
-    def _alike(self) -> Shapes:
-        return shapes_of(self[0])
-
-    def by_shape(self) -> list[list[int]]:
-        """The indices of images, in groups of one shape."""
-        return grouped(range(len(self)), self.shapes)
-
-    @abc.abstractmethod
-    def fingerprint(self) -> Any:
-        """Plain data that change when an item does."""
-
-
-class First(ImageDataset):
-    """The first images of a data set.
-
-    Args:
-        images: The data set.
-        count: How many of its images, at most.
-    """
-
-    def __init__(self, images: ImageDataset, count: int) -> None:
-        self.images, self.names = images, images.names[:count]
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return self.images[index]
-
-    def shapes(self, index: int) -> Shapes:
-        return self.images.shapes(index)
-
-    def fingerprint(self) -> Any:
-        return [self.images.fingerprint(), len(self)]
-
-
-class _Drawn(Dataset):
-    """Images as training looks at them: mirrored or not, by their number in the stream."""
-
-    def __init__(self, images: ImageDataset, seed: int, flip: bool) -> None:
-        self.images, self.seed, self.flip = images, seed, flip
-
-    def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        item = self.images[draw.index]
-        if self.flip and torch.rand((), generator=generator(self.seed, draw.number, "flip")) < 0.5:
-            item = {**item, "image": item["image"].flip(-1)}
-        return {**item, "number": draw.number}
 
 
 class Shard(NamedTuple):
@@ -157,6 +75,8 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         self.flip, self.seed = flip, seed
         self.shard = None if shard is None else Shard.read(shard)
         self.finished: Sequence[frozenset[int]] = (frozenset(),)  # images, for each problem
+        self.samples: int | None = None  # of each image, where samples are shared out
+        self.drawn: Sequence[Mapping[int, Container[int]]] = ({},)  # samples of images, for each problem
         # A rank whose share is empty has no batches; that is no error.
         self.allow_zero_length_dataloader_with_multiple_devices = True
 
@@ -182,7 +102,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             lambda: trainer.global_step * trainer.accumulate_grad_batches,
             trainer.accumulate_grad_batches,
         )
-        return self._loader(_Drawn(images, self.seed, self.flip), sampler=sampler, drop_last=True)
+        return self._loader(Drawn(images, self.seed, self.flip), sampler=sampler, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
         return self._share(self.dataset("val"))
@@ -215,15 +135,27 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         own = indices if self.shard is None else indices[self.shard.number :: self.shard.count]
         return [i for i in own if i not in self.finished[problem]]
 
+    def pieces(self, problem: int = 0) -> list[Piece]:
+        """The work of ``todo``: images, or samples of images that are not drawn yet.
+
+        Args:
+            problem: Which of the problems.
+        """
+        if self.samples is None:
+            return [Piece(i) for i in self.todo(problem)]
+        drawn = self.drawn[problem]
+        units = (Piece(i, k) for i in self.todo(problem) for k in range(self.samples))
+        return [unit for unit in units if unit.sample not in drawn.get(unit.index, ())]
+
     def predict_dataloader(self) -> DataLoader | list[DataLoader]:
         images, (rank, ranks) = self.selected(), (self.trainer.global_rank, self.trainer.world_size)
         # Each problem begins with another rank, so that few images of many problems keep all ranks at work.
-        shares = [self.todo(k)[(rank - k) % ranks :: ranks] for k in range(len(self.finished))]
-        loaders = [self.in_batches(images, share) for share in shares]
+        shares = [self.pieces(k)[(rank - k) % ranks :: ranks] for k in range(len(self.finished))]
+        loaders = [self.in_batches(Pieces(images), share) for share in shares]
         return loaders if len(loaders) > 1 else loaders[0]
 
-    def in_batches(self, images: ImageDataset, indices: Sequence[int]) -> DataLoader:
-        """Batches of the images with these indices, those of one shape together."""
+    def in_batches(self, images: ImageDataset | Pieces, indices: Sequence[Any]) -> DataLoader:
+        """Batches of the images with these indices, or pieces, those of one shape together."""
         groups = SameShape(range(len(indices)), self.batch_size, shape=lambda k: images.shapes(indices[k]))
         return self._loader(Subset(images, indices), batch_sampler=groups, persistent_workers=False)
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, get_worker_info
 
-from lightning_inv.data.base import ImageDataset
 from lightning_inv.data.crop_sampler import Crop, CropSampler
+from lightning_inv.data.dataset import ImageDataset
 from lightning_inv.data.folder import ImageFolder
 from lightning_inv.data.image_files import open_image
 from lightning_inv.data.picture import Picture

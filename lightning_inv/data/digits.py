@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.dataset import ImageDataset
 
 
 class _DigitImages(ImageDataset):

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.dataset import ImageDataset
 
 FILES = {"train": "train", "val": "train", "test": "t10k"}
 

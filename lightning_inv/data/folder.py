@@ -4,7 +4,8 @@ import hashlib
 from functools import cached_property
 from pathlib import Path
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.dataset import ImageDataset
 from lightning_inv.data.image_files import (
     FolderDataset,
     Refusal,

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_inv.data.base import ImageDataset, Shapes
+from lightning_inv.data.dataset import ImageDataset, Shapes
 from lightning_inv.data.decoding import decode, image_shape, verify
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.values import Misfit

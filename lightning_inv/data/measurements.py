@@ -4,7 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset, Shapes
+from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.dataset import ImageDataset, Shapes
 from lightning_inv.data.image_files import (
     FolderDataset,
     check_channels,

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from lightning_inv.data.base import ImageDataModule, ImageDataset
+from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.dataset import ImageDataset
 from lightning_inv.data.image_files import FolderDataset, find_images, image_names
 from lightning_inv.files import ASSETS
 

@@ -37,6 +37,8 @@ class Restoration(LightningModule):
         solvers: The solvers, each by a name of one's choice.
         measurement: How images are measured; None for solvers that look at no measurement.
         samples: Results drawn for each image.
+        spread_samples: Share out samples, not images: a batch holds several samples of an image, or of a few,
+            and each device draws some of them. Of all samples only mean and deviation are kept.
         seed: The random numbers of every image follow from it and the image's index.
         label: The class that a prior of classes is told for every image; None for those of the data.
         packages: Packages, besides ``lightning_inv``, whose classes the prior's file may name.
@@ -69,10 +71,12 @@ class Restoration(LightningModule):
         tile: int | None = None,
         overlap: int = 32,
         size: tuple[int, int] | None = None,
+        spread_samples: bool = False,
     ) -> None:
         super().__init__()
-        if samples < 1:
-            raise ValueError(f"model.samples must be at least 1, got {samples}.")
+        if samples < 1 + spread_samples:
+            why = " with model.spread_samples" if spread_samples else ""
+            raise ValueError(f"model.samples must be at least {1 + spread_samples}{why}, got {samples}.")
         if problems is not None and measurement is not None:
             raise ValueError("give model.measurement or model.problems, not both; set the other to null.")
         if isinstance(prior, str | Path):
@@ -84,6 +88,7 @@ class Restoration(LightningModule):
         self.prior = prior.eval().requires_grad_(False)
         self.solvers, self.measurement, self.problems = solvers, measurement, problems
         self.samples, self.seed, self.label, classes = samples, seed, label, self.prior.num_classes
+        self.spread_samples = spread_samples
         if label is not None and not 0 <= label < (classes or 0):
             raise ValueError(f"model.label must be a class of the prior, which has {classes}, got {label}.")
         self.work: dict[str, Work] = (
@@ -168,23 +173,27 @@ class Restoration(LightningModule):
             y = y * measurement.operator.observed(y)
         problem = Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
         self._warm_up(problem)
+        drawn = batch["sample"].tolist() if "sample" in batch else None
+        rounds = range(self.samples) if drawn is None else [drawn]
         solutions = {
-            title: self._solve(solver, f"{name} {title}".strip(), problem, indices)
+            title: self._solve(solver, f"{name} {title}".strip(), problem, indices, rounds)
             for title, solver in work.solvers.items()
         }
-        return Restored(indices, names, truth, y, measurement, solutions, name)
+        return Restored(indices, names, truth, y, measurement, solutions, name, drawn)
 
-    def _solve(self, solver: Solver, title: str, problem: Problem, indices: list[int]) -> Solution:
-        """Runs one solver, once a sample, each time with fresh streams of noise."""
+    def _solve(
+        self, solver: Solver, title: str, problem: Problem, indices: list[int], rounds: Sequence[Any]
+    ) -> Solution:
+        """Runs one solver in rounds, each the number of a sample, or one for each image, with its noise."""
         samples, prior = [], problem.prior
         calls, memory, began = prior.calls, PeakMemory(self.device), self._now()
-        for k in range(self.samples):
-            shown = title if self.samples == 1 else f"{title} {k + 1}/{self.samples}"
-            iterates = solver.iterates(replace(problem, rng=self._rng(indices, "solver", k)))
+        for k, sample in enumerate(rounds, 1):
+            shown = title if len(rounds) == 1 else f"{title} {k}/{len(rounds)}"
+            iterates = solver.iterates(replace(problem, rng=self._rng(indices, "solver", sample)))
             x = deque(self._shown(iterates, shown, solver.length), maxlen=1).pop()
             samples.append(x.clone())
         seconds = (self._now() - began) / len(indices)
-        calls = [(now - then) // self.samples for now, then in zip(prior.calls, calls, strict=True)]
+        calls = [(now - then) // len(rounds) for now, then in zip(prior.calls, calls, strict=True)]
         return Solution(torch.stack(samples), *calls, seconds, memory.read())
 
     def _warm_up(self, problem: Problem) -> None:
@@ -202,7 +211,7 @@ class Restoration(LightningModule):
             return None
         return batch["label"] if self.label is None else torch.full_like(batch["index"], self.label)
 
-    def _rng(self, indices: Sequence[int], purpose: str, sample: int = 0) -> NoiseStream:
+    def _rng(self, indices: Sequence[int], purpose: str, sample: int | Sequence[int] = 0) -> NoiseStream:
         return NoiseStream.of(self.seed, indices, purpose, sample, self.device)
 
     def _now(self) -> float:

@@ -43,6 +43,7 @@ class Restored:
         measurement: How they were made.
         solutions: What each solver made of them.
         problem: The name of the problem; empty where there is only one.
+        drawn: Which of the samples of each image this one is, where a batch holds single samples.
     """
 
     indices: list[int]
@@ -52,3 +53,4 @@ class Restored:
     measurement: Measurement | None
     solutions: dict[str, Solution]
     problem: str = ""
+    drawn: list[int] | None = None

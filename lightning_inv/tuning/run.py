@@ -11,7 +11,7 @@ from lightning import Trainer
 import lightning_inv
 from lightning_inv.callbacks.scores import score
 from lightning_inv.data import ImageDataModule
-from lightning_inv.data.base import First
+from lightning_inv.data.dataset import First
 from lightning_inv.modules import Restoration
 from lightning_inv.recipes import describe
 from lightning_inv.solvers import Solver

@@ -1,0 +1,210 @@
+"""Samples of one image that several processes draw: what each has of them, and how that becomes a result."""
+
+import functools
+import json
+import math
+import operator
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lightning_inv.callbacks.journal import Record
+from lightning_inv.callbacks.scores import QUALITY, finite
+from lightning_inv.files import atomic_write
+from lightning_inv.metrics import psnr, ssim
+from lightning_inv.moments import Moments
+
+AVERAGED = ("psnr", "ssim", "consistency", "evaluations", "forward_calls", "backward_calls")
+"""Measures of one sample, whose mean over samples is told."""
+SUFFIX = ".safetensors"
+
+Sums = dict[str, float | None]
+
+
+@dataclass
+class Tally:
+    """Samples of an image that are gone: their numbers, moments and the sums of their measures.
+
+    Args:
+        index: The index of the image.
+        samples: The numbers of the samples.
+        moments: For each solver.
+        sums: For each solver; a measure that some sample does not have is None.
+    """
+
+    index: int
+    samples: list[int] = field(default_factory=list)
+    moments: dict[str, Moments] = field(default_factory=dict)
+    sums: dict[str, Sums] = field(default_factory=dict)
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """The tally of the samples of both, which share none."""
+        moments = {name: self.moments[name] + other.moments[name] for name in self.moments}
+        sums = {name: _together(self.sums[name], other.sums[name]) for name in self.sums}
+        return Tally(self.index, self.samples + other.samples, moments, sums)
+
+    def write(self, path: Path) -> None:
+        """Writes the file of a tally, whole or not at all."""
+        tensors = {}
+        for name, moments in self.moments.items():
+            tensors |= {f"{name}/mean": moments.mean, f"{name}/squares": moments.squares}
+        told = {"index": self.index, "samples": self.samples, "sums": self.sums}
+        with atomic_write(path) as file:
+            file.write(save({key: x.contiguous() for key, x in tensors.items()}, {"tally": json.dumps(told)}))
+
+    @classmethod
+    def read(cls, path: Path, whole: bool = True) -> "Tally":
+        """Reads the file of a tally.
+
+        Args:
+            path: The file.
+            whole: Whether to read the moments, too.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        try:
+            with safe_open(path, "pt") as file:
+                told = json.loads((file.metadata() or {})["tally"])
+                moments = {
+                    name: Moments(
+                        len(told["samples"]),
+                        file.get_tensor(f"{name}/mean"),
+                        file.get_tensor(f"{name}/squares"),
+                    )
+                    for name in (told["sums"] if whole else ())
+                }
+            return cls(told["index"], told["samples"], moments, told["sums"])
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path} is no tally of samples: {error}.") from None
+
+
+def _together(one: Sums, other: Sums) -> Sums:
+    """The sums of the samples of both; the most memory."""
+    return {key: _both(key, one[key], other[key]) for key in one}
+
+
+def _both(key: str, a: float | None, b: float | None) -> float | None:
+    if a is None or b is None:
+        return None
+    return max(a, b) if key == "peak_memory" else a + b
+
+
+class SampleFiles:
+    """The tallies of a folder, a file for each image and process that draws of its samples.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._open: dict[int, tuple[Path, Tally]] = {}
+
+    def add(self, index: int, sample: int, restored: dict[str, Tensor], scores: dict[str, Sums]) -> None:
+        """Adds a sample of an image.
+
+        Args:
+            index: The index of the image.
+            sample: The number of the sample.
+            restored: The sample of each solver, shape ``(C, H, W)``.
+            scores: Its measures.
+        """
+        moments = {name: Moments.of(x[None].cpu()) for name, x in restored.items()}
+        new = Tally(index, [sample], moments, scores)
+        path, tally = self._open.get(index, (self._name(index), None))
+        self._open[index] = path, new if tally is None else tally + new
+
+    def write(self) -> None:
+        """Writes the tallies that have grown; those of images that did not are not to grow again."""
+        for path, tally in self._open.values():
+            tally.write(path)
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Lets go of the tallies of all other images; their files stay."""
+        self._open = {index: self._open[index] for index in indices if index in self._open}
+
+    def _name(self, index: int) -> Path:
+        """A file that no other process writes to."""
+        return self.folder / f"{index:09d}-{time.time_ns()}-{socket.gethostname()}-{os.getpid()}{SUFFIX}"
+
+    def drawn(self) -> dict[int, frozenset[int]]:
+        """The samples of each image that are drawn."""
+        found: dict[int, set[int]] = {}
+        for index, paths in self._paths().items():
+            for tally in _disjoint(paths, whole=False):
+                found.setdefault(index, set()).update(tally.samples)
+        return {index: frozenset(samples) for index, samples in found.items()}
+
+    def complete(self, indices: Sequence[int], count: int) -> Iterator[Tally]:
+        """The tallies of those of the images of which all samples are drawn, each of all its processes.
+
+        The files of an image are removed when the next one is asked for.
+        """
+        paths = self._paths()
+        for index in indices:
+            parts = list(_disjoint(paths.get(index, [])))
+            if sum(len(part.samples) for part in parts) == count:
+                yield functools.reduce(operator.add, parts)
+                for path in paths[index]:
+                    path.unlink()
+
+    def _paths(self) -> dict[int, list[Path]]:
+        """The files of each image, in the order in which they were begun."""
+        found: dict[int, list[Path]] = {}
+        for path in sorted(self.folder.glob(f"[0-9]*{SUFFIX}")):
+            found.setdefault(int(path.name.split("-")[0]), []).append(path)
+        return found
+
+
+def _disjoint(paths: Sequence[Path], whole: bool = True) -> Iterator[Tally]:
+    """The tallies of files that are not damaged and have no sample that one before has."""
+    seen: set[int] = set()
+    for path in paths:
+        try:
+            tally = Tally.read(path, whole)
+        except ValueError:
+            continue
+        if seen.isdisjoint(tally.samples):
+            seen.update(tally.samples)
+            yield tally
+
+
+def record(tally: Tally, name: str, truth: Tensor | None) -> Record:
+    """The record of an image; measures that need all samples at once are None.
+
+    Args:
+        tally: All its samples.
+        name: Its name.
+        truth: The true image, shape ``(C, H, W)``, if it is known.
+    """
+    return {
+        "index": tally.index,
+        "name": name,
+        "solvers": {solver: _measures(tally, solver, truth) for solver in tally.moments},
+    }
+
+
+def _measures(tally: Tally, solver: str, truth: Tensor | None) -> dict[str, Any]:
+    moments, sums, count = tally.moments[solver], tally.sums[solver], len(tally.samples)
+    told = dict.fromkeys(QUALITY) | {
+        key: None if value is None else value / count if key in AVERAGED else value
+        for key, value in sums.items()
+    }
+    mean = moments.mean[None].float()
+    if truth is not None:
+        told |= {
+            "psnr_of_mean": finite(psnr(mean, truth[None]))[0],
+            "ssim_of_mean": finite(ssim(mean, truth[None]))[0],
+            "spread": math.sqrt(moments.variance.mean().item()),
+            "skill": (moments.mean - truth.double()).square().mean().sqrt().item(),
+        }
+    return told

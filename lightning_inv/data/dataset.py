@@ -1,0 +1,115 @@
+"""Images by index, and views of them.
+
+Keys of an item: ``image`` (C, H, W) in [-1, 1] and / or ``measurement``; ``name``, unique text; ``index``,
+its position in its split, which is what its random numbers are keyed by; ``label``, a class, where there is
+one. In training they are keyed by ``number``, its place in the stream of all that training looks at.
+"""
+
+import abc
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import Dataset
+
+from lightning_inv.data.sampler import Draw, grouped
+from lightning_inv.noise import generator
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""The shapes of what an item holds: ``image``, ``measurement``, both or neither."""
+
+
+def shapes_of(item: Mapping[str, Any]) -> Shapes:
+    """The shapes of the image and of the measurement of an item, or of a batch."""
+    return {key: tuple(item[key].shape) for key in ("image", "measurement") if key in item}
+
+
+class ImageDataset(Dataset, abc.ABC):
+    """Images by index, with names that are known before any image is read."""
+
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(len(self)))
+
+    @abc.abstractmethod
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The item at ``index``; see the module's docstring for its keys."""
+
+    def shapes(self, index: int) -> Shapes:
+        """The shapes ``(C, H, W)`` of the image and of the measurement at ``index``, of those there are.
+
+        Those of the first item, unless a subclass has images of several sizes.
+        """
+        return self._alike
+
+    @cached_property
+    def _alike(self) -> Shapes:
+        return shapes_of(self[0])
+
+    def by_shape(self) -> list[list[int]]:
+        """The indices of images, in groups of one shape."""
+        return grouped(range(len(self)), self.shapes)
+
+    @abc.abstractmethod
+    def fingerprint(self) -> Any:
+        """Plain data that change when an item does."""
+
+
+class First(ImageDataset):
+    """The first images of a data set.
+
+    Args:
+        images: The data set.
+        count: How many of its images, at most.
+    """
+
+    def __init__(self, images: ImageDataset, count: int) -> None:
+        self.images, self.names = images, images.names[:count]
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.images[index]
+
+    def shapes(self, index: int) -> Shapes:
+        return self.images.shapes(index)
+
+    def fingerprint(self) -> Any:
+        return [self.images.fingerprint(), len(self)]
+
+
+class Drawn(Dataset):
+    """Images as training looks at them: mirrored or not, by their number in the stream."""
+
+    def __init__(self, images: ImageDataset, seed: int, flip: bool) -> None:
+        self.images, self.seed, self.flip = images, seed, flip
+
+    def __getitem__(self, draw: Draw) -> dict[str, Any]:
+        item = self.images[draw.index]
+        if self.flip and torch.rand((), generator=generator(self.seed, draw.number, "flip")) < 0.5:
+            item = {**item, "image": item["image"].flip(-1)}
+        return {**item, "number": draw.number}
+
+
+class Piece(NamedTuple):
+    """What is restored: an image, all its samples or one of them."""
+
+    index: int
+    sample: int | None = None
+
+
+class Pieces(Dataset):
+    """Images by piece."""
+
+    def __init__(self, images: ImageDataset) -> None:
+        self.images = images
+
+    def __getitem__(self, piece: Piece) -> dict[str, Any]:
+        item = self.images[piece.index]
+        return item if piece.sample is None else {**item, "sample": piece.sample}
+
+    def shapes(self, piece: Piece) -> Shapes:
+        return self.images.shapes(piece.index)
