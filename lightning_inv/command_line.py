@@ -13,14 +13,18 @@ from typing import Any, NoReturn
 import yaml
 from lightning import LightningModule, Trainer
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.environments import ClusterEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_inv.callbacks import AtomicCheckpointIO
 from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
+from lightning_inv.launchers import environment, layout
 from lightning_inv.messages import explain
 
+DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
+"""Devices and nodes where nobody has said anything."""
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
@@ -105,6 +109,11 @@ class CommandLine(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         plugins = self._get(self.config_init, "trainer.plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
+        if not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):
+            plugins = [*plugins, *environment()]
+        told = {key: self._get(self.config_init, f"trainer.{key}") for key in DEFAULT_LAYOUT}
+        if told == DEFAULT_LAYOUT:
+            kwargs = {**layout(), **kwargs}
         return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
 
     @contextmanager

@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory"},
+    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory", "moments"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
@@ -15,6 +15,7 @@ LAYERS = [
     {"data"},
     {"modules"},
     {"callbacks"},
+    {"launchers"},
     {"command_line", "tuning"},
     {"folders"},
     {"folder_defaults"},
