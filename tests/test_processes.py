@@ -8,7 +8,7 @@ import comparisons
 import pytest
 import torch
 from restorations import ROOT, arguments, assert_same
-from trainings import CONFIG
+from trainings import CONFIG, assert_same_training, checkpoint
 
 from lightning_inv.cli import infer
 from lightning_inv.priors import load_prior
@@ -56,3 +56,30 @@ def test_two_processes_train_one_prior_and_go_on_with_it(tmp_path: Path) -> None
     refused = run("train.py", *words)
     assert refused.returncode == 2
     assert "already holds a run" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trainings of ``ranks.py`` on two ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *launcher, str(ROOT / "tests" / "ranks.py"), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_on_two_ranks_interrupted_twice_equals_the_straight_one(ranks: Path, workers: int) -> None:
+    assert_same_training(ranks / f"run{workers}", ranks / f"straight{workers}")
+
+
+def test_workers_do_not_change_a_training(ranks: Path) -> None:
+    assert_same_training(ranks / "straight0", ranks / "straight2")
+
+
+def test_a_training_on_two_ranks_is_that_of_one_with_as_many_images_a_step(
+    straight: Path, ranks: Path
+) -> None:
+    one, two = (checkpoint(folder)["state_dict"] for folder in (straight, ranks / "straight0"))
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
