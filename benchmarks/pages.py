@@ -17,7 +17,7 @@ from lightning_inv.priors import read_provenance
 def write_part(page: Path, name: str, text: str) -> None:
     """Writes the part of a page between the marks of this name; the other parts stay as they are.
 
-    A page of several parts begins with links to them.
+    A page of several parts and nothing before them begins with links to them.
     """
     held = page.read_text(encoding="utf-8") if page.exists() else ""
     part, found = marked(name, text), re.search(marked(name, ".*?"), held, re.S)
@@ -27,7 +27,8 @@ def write_part(page: Path, name: str, text: str) -> None:
     parts = re.sub(rf"^{marked('contents', '.*?')}\n", "", whole, flags=re.S)
     heads = re.findall(r"^<!-- begin \w+ -->\n#+ (.+)$", parts, re.M)
     links = "\n".join(f"- [{head}](#{anchor(head)})" for head in heads)
-    page.write_text(f"{marked('contents', links)}\n{parts}" if len(heads) > 1 else parts, encoding="utf-8")
+    several = len(heads) > 1 and parts.startswith("<!-- begin")
+    page.write_text(f"{marked('contents', links)}\n{parts}" if several else parts, encoding="utf-8")
 
 
 def marked(name: str, text: str) -> str:

@@ -1,5 +1,7 @@
 """The ADM network against what is published of it, and laws of all networks."""
 
+import copy
+
 import pytest
 import torch
 
@@ -86,6 +88,31 @@ def test_batch_equals_singles(network: Network) -> None:
 def test_time_matters(network: Network) -> None:
     x, network = torch.randn(1, 1, 8, 8), awake(network)
     assert (network(x, torch.tensor([1])) - network(x, torch.tensor([900]))).abs().max() > 1e-3
+
+
+def kept(network: Network, x: torch.Tensor, t: torch.Tensor) -> tuple[int, list[torch.Tensor]]:
+    """The numbers kept for the gradient, without weights, and the gradient."""
+    sizes = []
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(0 if isinstance(tensor, torch.nn.Parameter) else tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = network(x, t).square().mean()
+    return sum(sizes), list(torch.autograd.grad(loss, list(network.parameters())))
+
+
+@pytest.mark.parametrize("network", [NETWORKS[0], NETWORKS[3]], ids=lambda network: type(network).__name__)
+def test_activations_that_are_computed_again_take_less_memory_and_give_the_same_gradient(
+    network: Network,
+) -> None:
+    network, x, t = copy.deepcopy(awake(network)), torch.randn(2, 1, 8, 8), torch.tensor([7, 900])
+    most, gradient = kept(network, x, t)
+    network.checkpointed = True
+    less, same = kept(network, x, t)
+    torch.testing.assert_close(gradient, same)
+    assert less < 0.6 * most
 
 
 def test_labels_matter_and_are_demanded() -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import comparisons
 import pytest
 import torch
+from ranks import KINDS
 from restorations import ROOT, arguments, assert_same
+from safetensors.torch import load_file
 from trainings import CONFIG, assert_same_training, checkpoint
 
 from lightning_inv.cli import infer
@@ -69,17 +71,20 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_training_on_two_ranks_interrupted_twice_equals_the_straight_one(ranks: Path, workers: int) -> None:
-    assert_same_training(ranks / f"run{workers}", ranks / f"straight{workers}")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_on_two_ranks_interrupted_twice_equals_the_straight_one(ranks: Path, kind: str) -> None:
+    assert_same_training(ranks / f"run {kind}", ranks / f"straight {kind}")
 
 
 def test_workers_do_not_change_a_training(ranks: Path) -> None:
-    assert_same_training(ranks / "straight0", ranks / "straight2")
+    assert_same_training(ranks / "straight 0 workers", ranks / "straight 2 workers")
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_training_on_two_ranks_is_that_of_one_with_as_many_images_a_step(
-    straight: Path, ranks: Path
+    straight: Path, ranks: Path, kind: str
 ) -> None:
-    one, two = (checkpoint(folder)["state_dict"] for folder in (straight, ranks / "straight0"))
+    one, two = (checkpoint(folder)["state_dict"] for folder in (straight, ranks / f"straight {kind}"))
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+    priors = [load_file(folder / "prior.safetensors") for folder in (straight, ranks / f"straight {kind}")]
+    torch.testing.assert_close(*priors, rtol=1e-4, atol=1e-5)

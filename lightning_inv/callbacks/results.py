@@ -30,11 +30,15 @@ class ResultWriter(BasePredictionWriter):
         folder: The folder.
         overwrite: Begin anew where the folder holds results of other settings; not with ``data.shard``.
         grid_rows: The images shown in the grid of a batch, at most; 0 for no grid.
+        inputs: Write the true images and the measurements, too.
     """
 
-    def __init__(self, folder: str = "results/demo", overwrite: bool = False, grid_rows: int = 16) -> None:
+    def __init__(
+        self, folder: str = "results/demo", overwrite: bool = False, grid_rows: int = 16, inputs: bool = True
+    ) -> None:
         super().__init__("batch")
         self.folder, self.overwrite, self.grid_rows = Path(folder), overwrite, grid_rows
+        self.inputs = inputs
         self.manifests: dict[str, Manifest] = {}
         self.sample_files: dict[str, SampleFiles] = {}
 
@@ -125,6 +129,8 @@ class ResultWriter(BasePredictionWriter):
 
     def _given(self, restored: Restored, b: int) -> None:
         """Writes the pictures of an image that no solver has made."""
+        if not self.inputs:
+            return
         write = partial(self._write, restored.problem, index=restored.indices[b], name=restored.names[b])
         if restored.truth is not None:
             write("truth", x=restored.truth[b])

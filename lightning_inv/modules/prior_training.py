@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.weightings import MinSNR
+from lightning_inv.networks import Network
 from lightning_inv.noise import NoiseStream
 
 
@@ -48,6 +49,7 @@ class PriorTraining(LightningModule):
             the package. A run that goes on from a checkpoint does not look at it.
         noise_levels: Validation looks at this many times, evenly spread over 1..T.
         compile: Compile the network with ``torch.compile``.
+        checkpoint_activations: Keep less for the gradient and compute more, see ``Network.checkpointed``.
         channels_last: Keep images and weights in the channels-last memory format.
         seed: Times and noise of an image follow from it and the image's number in the stream.
 
@@ -66,6 +68,7 @@ class PriorTraining(LightningModule):
         start_from: str | None = None,
         noise_levels: int = 8,
         compile: bool = False,
+        checkpoint_activations: bool = False,
         channels_last: bool = True,
         seed: int = 0,
     ) -> None:
@@ -83,6 +86,9 @@ class PriorTraining(LightningModule):
         T = denoiser.schedule.T
         self.validation_times = [1 + int((level + 0.5) * T / noise_levels) for level in range(noise_levels)]
         self.compile_network, self.seed = compile, seed
+        for module in self.denoiser.modules():
+            if isinstance(module, Network):
+                module.checkpointed = checkpoint_activations
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
         usual = [0.999 if ema_decay is None else ema_decay]

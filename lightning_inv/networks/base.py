@@ -2,7 +2,9 @@
 
 import abc
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from lightning_inv.recipes import Recorded
 
@@ -12,9 +14,11 @@ class Network(Recorded, nn.Module, abc.ABC):
 
     Attributes:
         num_classes: The number of classes it is told of, or None.
+        checkpointed: For a gradient, keep only what enters each block, and compute the rest of it again.
     """
 
     num_classes: int | None = None
+    checkpointed: bool = False
 
     @abc.abstractmethod
     def forward(self, x: Tensor, t: Tensor, label: Tensor | None = None) -> Tensor:
@@ -28,3 +32,13 @@ class Network(Recorded, nn.Module, abc.ABC):
         Returns:
             Shape ``(B, C', H, W)``.
         """
+
+    def blocks(self) -> list[nn.Module]:
+        """The large parts, those that ``forward`` calls by ``run``; none if it is small."""
+        return []
+
+    def run(self, block: nn.Module, *inputs: Tensor) -> Tensor:
+        """What a block makes of its inputs."""
+        if self.checkpointed and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)

@@ -114,13 +114,16 @@ class ConvUNet(Network):
         h = self.stem(F.pixel_unshuffle(mirrored(x, self.factor), self.patch))
         skips = []
         for stage, down in zip(self.encoder[:-1], self.down, strict=True):
-            h = stage(h, embedding)
+            h = self.run(stage, h, embedding)
             skips.append(h)
             h = down(h)
-        h = self.encoder[-1](h, embedding)
+        h = self.run(self.encoder[-1], h, embedding)
         for stage, up in zip(reversed(self.decoder), reversed(self.up), strict=True):
-            h = stage(skips.pop() + F.pixel_shuffle(up(h), 2), embedding)
+            h = self.run(stage, skips.pop() + F.pixel_shuffle(up(h), 2), embedding)
         return F.pixel_shuffle(self.head(pixel_norm(h)), self.patch)[..., :H, :W]
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.encoder, *self.decoder]
 
 
 def mirrored(x: Tensor, factor: int) -> Tensor:

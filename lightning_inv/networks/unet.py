@@ -105,12 +105,15 @@ class UNet(Network):
             embedding = embedding + self.label_emb(label)
         h, skips = x, []
         for block in self.input_blocks:
-            h = block(h, embedding)
+            h = self.run(block, h, embedding)
             skips.append(h)
-        h = self.middle_block(h, embedding)
+        h = self.run(self.middle_block, h, embedding)
         for block in self.output_blocks:
-            h = block(torch.cat([h, skips.pop()], 1), embedding)
+            h = self.run(block, torch.cat([h, skips.pop()], 1), embedding)
         return self.out(h)
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.input_blocks, self.middle_block, *self.output_blocks]
 
     def _check(self, x: Tensor, label: Tensor | None) -> None:
         if x.shape[1] != self.in_channels or any(side % self.factor for side in x.shape[2:]):
