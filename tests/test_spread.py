@@ -47,7 +47,7 @@ def test_the_moments_are_those_of_the_samples_of_whole_images(
             assert (pixels(whole, kind) - pixels(tmp_path, kind)).abs().max() <= 1
     for kind in ("truth", "measurement"):
         assert torch.equal(pixels(whole, kind), pixels(tmp_path, kind))
-    assert not list((tmp_path / "samples").iterdir())
+    assert not list((tmp_path / "tallies").iterdir())
     summary = json.loads((tmp_path / "summary.json").read_text())["solvers"]["ddrm"]
     assert summary["spread_skill"]["mean"] > 0
     assert summary["crps"] is None
@@ -71,7 +71,7 @@ def test_an_interrupted_run_keeps_the_samples_it_has_drawn(
     monkeypatch.setattr(SampleFiles, "write", stop)
     with pytest.raises(Interrupted):
         spread(prior, tmp_path, "--data.batch_size=2")
-    assert SampleFiles(tmp_path / "samples").drawn() == {0: {0, 1, 2, 3, 4}, 1: {0}}
+    assert SampleFiles(tmp_path / "tallies").drawn() == {0: {0, 1, 2, 3, 4}, 1: {0}}
     assert not recorded(tmp_path)
     spread(prior, tmp_path, "--data.batch_size=3")
     assert len(written) == 5  # 4 samples were left

@@ -101,7 +101,7 @@ class Manifest:
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
         solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
-        for name in ("records", "samples", *PICTURES, *solvers):
+        for name in ("records", "tallies", *PICTURES, *solvers):
             if Path(name).name == name:  # a file could tell of folders elsewhere
                 shutil.rmtree(self.folder / name, ignore_errors=True)
 

@@ -24,7 +24,7 @@ class ResultWriter(BasePredictionWriter):
     ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Of several problems each has
     such a folder within it; pictures of images from the 10000th on lie in folders of as many within these.
     Images that are done are left alone when the same command is run again. Where samples are spread over
-    processes, what each has of an image is in ``samples`` until all are drawn.
+    processes, what each has of an image is in ``tallies`` until all are drawn.
 
     Args:
         folder: The folder.
@@ -46,7 +46,7 @@ class ResultWriter(BasePredictionWriter):
         super().setup(trainer, pl_module, stage)
         data, done, drawn, problem = trainer.datamodule, [], [], None
         self.manifests = {name: Manifest(self.folder / name) for name in pl_module.work}
-        self.sample_files = {name: SampleFiles(self.folder / name / "samples") for name in pl_module.work}
+        self.sample_files = {name: SampleFiles(self.folder / name / "tallies") for name in pl_module.work}
         pl_module.check(data.selected())  # before the folder is touched
         if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
             try:

@@ -8,7 +8,7 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.solvers import Solver
 
-RESERVED = frozenset({"truth", "measurement", "grids", "records", "samples", "checkpoints"})
+RESERVED = frozenset({"truth", "measurement", "grids", "records", "tallies", "checkpoints"})
 """Names of folders of results that no solver may have."""
 
 

@@ -1,0 +1,41 @@
+"""Scripts that measure and plan large jobs, on small ones."""
+
+from pathlib import Path
+
+import pytest
+from restorations import ROOT
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+
+
+def test_records_of_several_writers_are_measured(tmp_path: Path) -> None:
+    import records
+
+    page, place = tmp_path / "page.md", tmp_path / "place"
+    place.mkdir()
+    few = ["--images", "50", "--writers", "3", "--batch", "4"]
+    records.main([*few, "--folder", str(place), "--page", str(page)])
+    text = page.read_text()
+    assert "## Records of 50 images by 3 writers" in text
+    assert text.count("| start: read what is done |") == 1
+    assert not list(place.iterdir())
+
+
+def test_a_plan_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import plan
+
+    small = {"image_size": 16, "model_channels": 32, "channel_mult": [1, 2], "attention_resolutions": [8]}
+    monkeypatch.setattr(plan, "SETTINGS", plan.SETTINGS | small)
+    found = plan.count()
+    assert found.parameters == sum(p.numel() for p in plan.UNet(**plan.SETTINGS).parameters())
+    assert found.checkpointed < found.activations / 2
+    plan.main(["--page", str(tmp_path / "page.md")])
+    assert "| FSDP |" in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize(("page", "part"), [("performance", "records"), ("cluster", "plan")])
+def test_the_pages_have_their_parts(page: str, part: str) -> None:
+    assert f"<!-- begin {part} -->" in (ROOT / "docs" / f"{page}.md").read_text()
