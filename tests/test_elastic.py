@@ -36,7 +36,7 @@ def start(*command: str) -> subprocess.Popen:
 
 def test_a_killed_worker_costs_no_more_than_its_batch(prior: Path, tmp_path: Path) -> None:
     """Torchrun starts all three again, and what is left is shared out anew."""
-    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", "--max-restarts=2"]
+    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", "--max-restarts=10"]
     job = start(*run, str(ROOT / "infer.py"), *arguments(prior, tmp_path / "job", *SLOW))
     wait(job, tmp_path / "job", 2)
     os.kill(workers(job.pid)[1], signal.SIGKILL)
