@@ -1,6 +1,5 @@
-"""Processes that are killed while others work: the job ends well, every image is done once."""
+"""A process that is killed while others work in the same folder: every image is done once."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -15,37 +14,10 @@ IMAGES = 12
 SLOW = ["--data.batch_size=1", f"--data.limit={IMAGES}", "--model.solvers.reddiff.steps=200"]
 
 
-def wait(process: subprocess.Popen, folder: Path, images: int) -> None:
-    """Waits until so many images are done."""
-    while process.poll() is None and len(recorded(folder)) < images:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    assert process.poll() is None, process.communicate()
-
-
-def workers(parent: int) -> list[int]:
-    """The processes that a process has started."""
-    return [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-
-
 def start(*command: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-
-
-def test_a_killed_worker_costs_no_more_than_its_batch(prior: Path, tmp_path: Path) -> None:
-    """Torchrun starts all three again, and what is left is shared out anew."""
-    run = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", "--max-restarts=10"]
-    job = start(*run, str(ROOT / "infer.py"), *arguments(prior, tmp_path / "job", *SLOW))
-    wait(job, tmp_path / "job", 2)
-    os.kill(workers(job.pid)[1], signal.SIGKILL)
-    said, _ = job.communicate(timeout=300)
-    assert job.returncode == 0, said
-    assert len(lines(tmp_path / "job")) == IMAGES
-    assert len(list((tmp_path / "job" / "records").iterdir())) > 3  # of workers of both rounds
-    infer(arguments(prior, tmp_path / "straight", *SLOW))
-    assert_same(tmp_path / "job", tmp_path / "straight")
 
 
 def test_a_killed_task_of_an_array_goes_on_where_it_stopped(prior: Path, tmp_path: Path) -> None:
