@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import socket
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,11 @@ from torch import Tensor, nn
 
 ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
+
+
+def own_name() -> str:
+    """A name for a file that no other process takes; names sort by the time they were made at."""
+    return f"{time.time_ns()}-{socket.gethostname()}-{os.getpid()}"
 
 
 @contextmanager

@@ -2,14 +2,14 @@
 
 import json
 import os
-import socket
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from lightning_inv.files import own_name
 
 BLOCK = 20_000
 """The records held in memory while they are read in order."""
@@ -53,8 +53,7 @@ class Journal:
     def _new(self) -> BinaryIO:
         """A file that no other process writes to."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"{time.time_ns()}-{socket.gethostname()}-{os.getpid()}.jsonl"
-        return (self.folder / name).open("xb")
+        return (self.folder / f"{own_name()}.jsonl").open("xb")
 
     def indices(self) -> set[int]:
         """The indices that there are records of."""

@@ -85,9 +85,9 @@ class ResultWriter(BasePredictionWriter):
         ]
         if prediction.drawn is not None:
             self._samples(prediction, scores)
-        else:
-            self._images(prediction, scores)
-        if prediction.drawn is None and self.grid_rows:
+            return
+        self._images(prediction, scores)
+        if self.grid_rows:
             self._grid(trainer, prediction, rows)
 
     def _images(self, prediction: Restored, scores: list[dict[str, dict[str, Any]]]) -> None:

@@ -4,9 +4,6 @@ import functools
 import json
 import math
 import operator
-import os
-import socket
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +15,7 @@ from torch import Tensor
 
 from lightning_inv.callbacks.journal import Record
 from lightning_inv.callbacks.scores import QUALITY, finite
-from lightning_inv.files import atomic_write
+from lightning_inv.files import atomic_write, own_name
 from lightning_inv.metrics import psnr, ssim
 from lightning_inv.moments import Moments
 
@@ -134,7 +131,7 @@ class SampleFiles:
 
     def _name(self, index: int) -> Path:
         """A file that no other process writes to."""
-        return self.folder / f"{index:09d}-{time.time_ns()}-{socket.gethostname()}-{os.getpid()}{SUFFIX}"
+        return self.folder / f"{index:09d}-{own_name()}{SUFFIX}"
 
     def drawn(self) -> dict[int, frozenset[int]]:
         """The samples of each image that are drawn."""
