@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from lightning_inv.callbacks import AtomicCheckpointIO
 from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
-from lightning_inv.launchers import environment, layout
+from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.messages import explain
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
@@ -107,6 +107,7 @@ class CommandLine(LightningCLI):
             super().instantiate_classes()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        check_restarts()
         plugins = self._get(self.config_init, "trainer.plugins") or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
         if not any(isinstance(plugin, ClusterEnvironment) for plugin in plugins):

@@ -4,6 +4,10 @@ import os
 from typing import Any
 
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+from lightning.pytorch.utilities import rank_zero_warn
+
+OWN_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"
+"""A variable of torchrun: by 1, processes that are started again meet in a store of their own."""
 
 
 def layout() -> dict[str, int]:
@@ -25,3 +29,16 @@ def environment() -> list[Any]:
     queues it again.
     """
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
+
+
+def check_restarts() -> None:
+    """Warns where processes that torchrun starts again would meet the addresses of those before them.
+
+    Torch keeps one store for all of these meetings, and does not empty it: connections fail, or wait for
+    half an hour. Seen with torch 2.15.
+    """
+    shared = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if shared and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        rank_zero_warn(
+            f"torchrun may not succeed in starting processes again: set {OWN_STORE}=1 before torchrun."
+        )

@@ -1,10 +1,12 @@
 """Small problems whose answers are known."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
-from restorations import arguments
+from restorations import ROOT, arguments
 from trainings import words
 
 from lightning_inv.cli import infer, train
@@ -44,6 +46,17 @@ def finished(prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of a restoration without an interruption."""
     folder = tmp_path_factory.mktemp("finished")
     infer(arguments(prior, folder, "--data.batch_size=5"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The trainings of ``ranks.py`` on two ranks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [sys.executable, *launcher, str(ROOT / "tests" / "ranks.py"), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
     return folder
 
 

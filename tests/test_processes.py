@@ -60,20 +60,15 @@ def test_two_processes_train_one_prior_and_go_on_with_it(tmp_path: Path) -> None
     assert "already holds a run" in refused.stderr
 
 
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trainings of ``ranks.py`` on two ranks."""
-    folder = tmp_path_factory.mktemp("ranks")
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [sys.executable, *launcher, str(ROOT / "tests" / "ranks.py"), str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_on_two_ranks_interrupted_twice_equals_the_straight_one(ranks: Path, kind: str) -> None:
     assert_same_training(ranks / f"run {kind}", ranks / f"straight {kind}")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_of_which_one_rank_is_terminated_ends_on_all_and_goes_on(ranks: Path, kind: str) -> None:
+    assert [(ranks / f"code {kind} {rank}").read_text() for rank in range(2)] == ["143", "143"]
+    assert_same_training(ranks / f"terminated {kind}", ranks / f"straight {kind}")
 
 
 def test_workers_do_not_change_a_training(ranks: Path) -> None:

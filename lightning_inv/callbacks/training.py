@@ -9,6 +9,8 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import SaveConfigCallback
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
@@ -23,6 +25,8 @@ from lightning_inv.solvers import Problem, Unconditional
 
 DRAWN = 64
 """Samples drawn at a time, at most."""
+TOGETHER = (SIGTERMException, FloatingPointError)
+"""What ends a training on all ranks in the same step."""
 
 
 def checkpoint_folder(folder: str) -> str:
@@ -76,11 +80,17 @@ class Checkpoints(ModelCheckpoint):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if trainer.global_step:
-            self._save_last(trainer)
+            self._save_last(trainer, together=isinstance(exception, TOGETHER))
 
-    def _save_last(self, trainer: Trainer) -> None:
+    def _save_last(self, trainer: Trainer, together: bool = True) -> None:
         new, last, previous = (Path(self.dirpath) / name for name in ("new.ckpt", LAST, PREVIOUS))
-        trainer.save_checkpoint(new, weights_only=False)
+        if together:
+            trainer.save_checkpoint(new, weights_only=False)
+        elif isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):  # no rank waits for others
+            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(state, new)
+        else:
+            return  # a rank has but a part of the weights
         if trainer.is_global_zero:
             if last.exists() and trainer.global_step != self.saved:  # the one before is of another step
                 last.replace(previous)

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from lightning import LightningModule
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
+from lightning_inv.modules.termination import Termination
 from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.networks import Network
 from lightning_inv.noise import NoiseStream
@@ -104,6 +106,9 @@ class PriorTraining(LightningModule):
     def setup(self, stage: str) -> None:
         if stage == "validate":
             self._start()
+
+    def configure_callbacks(self) -> list[Callback]:
+        return [Termination()]
 
     def configure_model(self) -> None:
         self.to(memory_format=self.memory_format)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 
 from lightning_inv.constraints import Measurement
@@ -18,6 +19,7 @@ from lightning_inv.memory import PeakMemory
 from lightning_inv.modules.shapes import check_measurement, check_sources, image_shape, of_shape
 from lightning_inv.modules.solutions import Restored, Solution
 from lightning_inv.modules.tasks import Task, Work, all_work, only_work, told_of
+from lightning_inv.modules.termination import Termination
 from lightning_inv.noise import NoiseStream
 from lightning_inv.operators import Images
 from lightning_inv.priors import load_prior
@@ -146,6 +148,9 @@ class Restoration(LightningModule):
         for solver in work.solvers.values():
             solver.check(of_shape(self.prior, shape), work.measurement)
 
+    def configure_callbacks(self) -> list[Callback]:
+        return [Termination()]  # after the others, so that they have written what was done
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Restored:
         if torch.is_inference_mode_enabled():
             raise RuntimeError("solvers differentiate: give the Trainer inference_mode=False.")
@@ -156,10 +161,6 @@ class Restoration(LightningModule):
         prior = of_shape(self.prior, image_shape(self.prior, work.measurement, shapes))
         with torch.autocast(device, enabled=False):  # the network alone runs in low precision
             return self._restore(batch, name, work, MeteredDenoiser(prior, autocast))
-
-    def on_predict_batch_end(self, outputs: Any, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        if self.trainer.received_sigterm:  # Lightning ignores it in predict; this batch is on the disk by now
-            raise SystemExit(143)
 
     def _restore(self, batch: dict[str, Any], name: str, work: Work, prior: MeteredDenoiser) -> Restored:
         indices, names, truth = batch["index"].tolist(), list(batch["name"]), batch.get("image")
