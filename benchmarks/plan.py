@@ -92,6 +92,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--tflops", type=float, default=150, help="what a device does in bf16, 1e12 a second")
     parser.add_argument("--devices", type=int, default=64, help="of the training")
+    parser.add_argument("--node", type=int, default=8, help="devices of a node, which share the weights")
     parser.add_argument("--batch", type=int, default=4, help="images in a step, on each device")
     parser.add_argument("--steps", type=int, default=500_000, help="of the training")
     parser.add_argument("--images", type=int, default=1_000_000, help="to restore")
@@ -110,11 +111,11 @@ def training(options: argparse.Namespace, found: Counted) -> str:
     each, batch = 4 * found.parameters / GB, options.batch
     states = {"weights, gradients, two moments, one running mean": 5 * each}
     ddp = states | {"gradients on their way (DDP)": each}
-    fsdp = {name: value / options.devices for name, value in states.items()}
+    fsdp = {name: value / options.node for name, value in states.items()}
     fsdp |= {"the largest block, gathered, twice": 8 * found.largest / GB}
     plain, less = (batch * value / GB for value in (found.activations, found.checkpointed))
     rows = {}
-    for name, held in (("DDP", ddp), ("FSDP", fsdp)):
+    for name, held in (("DDP", ddp), (f"FSDP, {options.node} devices a node", fsdp)):
         rest = sum(held.values())
         rows[name] = [f"{rest:.1f}", f"{rest + plain:.1f}", f"{rest + less:.1f}"]
     rate = options.tflops * 1e12 / found.flops

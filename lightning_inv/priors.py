@@ -7,7 +7,7 @@ are built.
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,13 @@ from lightning_inv.schedules import Schedule
 FORMAT = "lightning_inv.prior/1"
 
 
-def save_prior(path: str | Path, denoiser: Denoiser, provenance: dict[str, Any], half: bool = False) -> None:
+def save_prior(
+    path: str | Path,
+    denoiser: Denoiser,
+    provenance: dict[str, Any],
+    half: bool = False,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Writes a prior to one file, whole or not at all.
 
     Args:
@@ -31,6 +37,7 @@ def save_prior(path: str | Path, denoiser: Denoiser, provenance: dict[str, Any],
         denoiser: The denoiser.
         provenance: Where the weights come from, plain data.
         half: Write weights in 16 bits; they are read as 32.
+        weights: The weights; those that the denoiser holds if None.
 
     Raises:
         ValueError: The denoiser holds what text cannot describe.
@@ -45,7 +52,8 @@ def save_prior(path: str | Path, denoiser: Denoiser, provenance: dict[str, Any],
         }
     except TypeError as error:
         raise ValueError(f"{type(denoiser).__name__} cannot be described in a file: {error}.") from None
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in denoiser.state_dict().items()}
+    weights = denoiser.state_dict() if weights is None else weights
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     data = save({name: tensor.half() if half else tensor for name, tensor in weights.items()}, header)
     with atomic_write(Path(path)) as file:
         file.write(data)

@@ -8,14 +8,18 @@ from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
-from trainings import CONFIG
+from trainings import CONFIG, UNET
 
 from lightning_inv.cli import train
 
 BATCH = 150
 """Images of each of two ranks, so that a step sees the 300 of one."""
 
-KINDS = {"0 workers": ["--data.num_workers=0"], "2 workers": ["--data.num_workers=2"]}
+SHARED = ["--trainer.strategy=ModelParallelStrategy", "--trainer.strategy.save_distributed_checkpoint=false"]
+KINDS = {"0 workers": [], "2 workers": ["--data.num_workers=2"], "shared weights": SHARED}
+CLUSTER = Path(__file__).parents[1] / "configs" / "cluster"
+LARGE = {name.upper(): ["--config", str(CLUSTER / f"{name}.yaml")] for name in ("ddp", "fsdp")}
+SAMPLES = ["--samples.count=3", "--samples.steps=2"]
 
 
 class Terminator(Callback):
@@ -29,23 +33,43 @@ class Terminator(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def terminated(words: list[str], code: Path) -> None:
+    """A training that ends before its last step."""
+    try:
+        train([*words, "--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"])
+    except SystemExit as ended:
+        code.write_text(str(ended.code))
+
+
 def main() -> None:
-    """Of each kind a straight training, one interrupted twice, and one terminated and gone on with."""
-    folder = Path(sys.argv[1])
-    config = folder / f"config{os.environ['RANK']}.yaml"  # of this rank, which another does not write
+    """Of each kind a straight training, one interrupted twice, and one terminated and gone on with.
+
+    Then one that goes on in another way than it began, and trainings of a network that has blocks.
+    """
+    folder, rank = Path(sys.argv[1]), os.environ["RANK"]
+    config, unet = (
+        folder / f"config{rank}.yaml",
+        folder / f"unet{rank}.yaml",
+    )  # another rank does not write them
     config.write_text(CONFIG)
+    unet.write_text(UNET)
+    usual = ["--config", str(config), f"--data.batch_size={BATCH}"]
     for name, more in KINDS.items():
-        shared = ["--config", str(config), f"--data.batch_size={BATCH}", *more]
-        train([*shared, f"--folder={folder / f'straight {name}'}"])
+        words = [*usual, *more]
+        train([*words, f"--folder={folder / f'straight {name}'}"])
+        goes_on = [*words, f"--folder={folder / f'run {name}'}", "--ckpt_path=auto"]
         for steps in (1, 3, 6):
-            goes_on = [f"--folder={folder / f'run {name}'}", "--ckpt_path=auto"]
-            train([*shared, *goes_on, f"--trainer.max_steps={steps}"])
-        goes_on = [f"--folder={folder / f'terminated {name}'}", "--ckpt_path=auto"]
-        try:
-            train([*shared, *goes_on, "--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"])
-        except SystemExit as ended:
-            (folder / f"code {name} {os.environ['RANK']}").write_text(str(ended.code))
-        train([*shared, *goes_on])
+            train([*goes_on, f"--trainer.max_steps={steps}"])
+        goes_on = [*words, f"--folder={folder / f'terminated {name}'}", "--ckpt_path=auto"]
+        terminated(goes_on, folder / f"code {name} {rank}")
+        train(goes_on)
+    for steps, more in ((1, SHARED), (3, []), (6, SHARED)):
+        goes_on = [*usual, *more, f"--folder={folder / 'changing'}", "--ckpt_path=auto"]
+        train([*goes_on, f"--trainer.max_steps={steps}"])
+    exact = ["--trainer.accelerator=cpu", "--trainer.precision=32-true"]
+    large = ["--config", str(unet), *exact, "--model.ema_half_lives=[1,5]", *SAMPLES]
+    for name, more in LARGE.items():
+        train([*more, *usual, *large, f"--folder={folder / name}"])
 
 
 if __name__ == "__main__":

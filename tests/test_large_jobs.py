@@ -33,7 +33,7 @@ def test_a_plan_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found.parameters == sum(p.numel() for p in plan.UNet(**plan.SETTINGS).parameters())
     assert found.checkpointed < found.activations / 2
     plan.main(["--page", str(tmp_path / "page.md")])
-    assert "| FSDP |" in (tmp_path / "page.md").read_text()
+    assert "| FSDP, 8 devices a node |" in (tmp_path / "page.md").read_text()
 
 
 @pytest.mark.parametrize(("page", "part"), [("performance", "records"), ("cluster", "plan")])

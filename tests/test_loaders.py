@@ -59,6 +59,20 @@ def test_validation_leaves_out_no_rank() -> None:
     assert shares == [[0], [1], [0], [1], [0]]
 
 
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("batch_size", [1, 44, 89, 90, 200])
+def test_ranks_validate_in_as_many_batches(ranks: int, batch_size: int) -> None:
+    """Those that share weights wait for one another in each of them."""
+    loaders = [
+        attached(Digits(batch_size=batch_size), global_rank=rank, world_size=ranks).val_dataloader()
+        for rank in range(ranks)
+    ]
+    batches = [[batch["index"].tolist() for batch in loader] for loader in loaders]
+    assert len({len(share) for share in batches}) == 1
+    assert all(len(batch) <= batch_size for share in batches for batch in share)
+    assert {i for share in batches for batch in share for i in batch} == set(range(179))
+
+
 def flipped(seed: int = 0, flip: bool = True, **state: Any) -> dict[int, bool]:
     """Whether each image of a pass is mirrored, by its number in the stream."""
     data, found = attached(Digits(flip=flip, seed=seed, batch_size=64), **state), {}

@@ -75,11 +75,25 @@ def test_workers_do_not_change_a_training(ranks: Path) -> None:
     assert_same_training(ranks / "straight 0 workers", ranks / "straight 2 workers")
 
 
+def assert_close_training(one: Path, other: Path) -> None:
+    """Weights are the same, but for the rounding of sums."""
+    first, second = (checkpoint(folder)["state_dict"] for folder in (one, other))
+    torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+    priors = [load_file(folder / "prior.safetensors") for folder in (one, other)]
+    torch.testing.assert_close(*priors, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_on_two_ranks_is_that_of_one_with_as_many_images_a_step(
     straight: Path, ranks: Path, kind: str
 ) -> None:
-    one, two = (checkpoint(folder)["state_dict"] for folder in (straight, ranks / f"straight {kind}"))
-    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
-    priors = [load_file(folder / "prior.safetensors") for folder in (straight, ranks / f"straight {kind}")]
-    torch.testing.assert_close(*priors, rtol=1e-4, atol=1e-5)
+    assert_close_training(straight, ranks / f"straight {kind}")
+
+
+def test_a_training_may_begin_to_share_weights_and_cease_to(straight: Path, ranks: Path) -> None:
+    assert_close_training(straight, ranks / "changing")
+
+
+def test_blocks_that_share_weights_take_the_same_steps(ranks: Path) -> None:
+    assert_close_training(ranks / "DDP", ranks / "FSDP")
+    assert (ranks / "FSDP" / "samples.png").exists()

@@ -122,3 +122,8 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(
     said = refusal(train, words(tmp_path / "run", "--ckpt_path", str(tmp_path / "harm.ckpt")), capsys)
     assert "harm.ckpt is not a readable checkpoint" in said
     assert not (tmp_path / "harm").exists()
+
+
+def test_a_part_of_the_images_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    said = refusal(train, words(tmp_path / "run", "--data.shard=0/2"), capsys)
+    assert "data.shard is for infer.py; train.py needs all images, got 0/2." in said

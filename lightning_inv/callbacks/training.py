@@ -19,6 +19,7 @@ from lightning_inv.callbacks.checkpoint_io import GOES_ON, LAST, PREVIOUS
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.modules import PriorTraining
+from lightning_inv.modules.sharding import whole_weights
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
@@ -159,6 +160,7 @@ class PriorFile(Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        weights = whole_weights(pl_module.averaged.state_dict())  # of all ranks
         if not trainer.is_global_zero:
             return
         data = trainer.datamodule
@@ -171,7 +173,7 @@ class PriorFile(Callback):
             **({"start_from": self.start_from} if self.start_from else {}),
             **self.provenance,
         }
-        save_prior(self.path, pl_module.averaged, told, self.half)
+        save_prior(self.path, pl_module.averaged, told, self.half, weights)
 
 
 class SampleGrid(Callback):

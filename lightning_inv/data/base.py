@@ -4,6 +4,7 @@ import abc
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Subset
@@ -90,8 +91,6 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         return images if self.limit is None else First(images, self.limit)
 
     def train_dataloader(self) -> DataLoader:
-        if self.shard is not None:
-            raise ValueError(f"data.shard is for infer.py; train.py needs all images, got {self.shard}.")
         images, trainer = self.dataset("train"), self.trainer
         sampler = StreamSampler(
             len(images),
@@ -108,11 +107,13 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         return self._share(self.dataset("val"))
 
     def _share(self, images: ImageDataset) -> DataLoader:
-        """This rank's share of the images of validation."""
-        trainer = self.trainer
-        whole = range(max(len(images), trainer.world_size) if len(images) else 0)  # no rank may be left out
-        share = whole[trainer.global_rank :: trainer.world_size]
-        return self._loader(Subset(images, [i % len(images) for i in share]))
+        """This rank's share of the images of validation, on all ranks in as many batches."""
+        rank, ranks, length = self.trainer.global_rank, self.trainer.world_size, len(images)
+        batches = -(-length // (ranks * self.batch_size))
+        whole = range(max(length, batches * ranks))  # a few images twice, where a batch had none
+        share = [i % length for i in whole[rank::ranks]]
+        groups = [group.tolist() for group in np.array_split(share, batches or 1) if len(group)]
+        return self._loader(images, batch_sampler=groups)
 
     def some(self, split: str, count: int) -> Dataset:
         """Up to so many images of a split, evenly spread over it, of the shape that validation looks at."""

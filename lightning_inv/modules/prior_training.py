@@ -9,11 +9,15 @@ import torch.nn.functional as F
 from lightning import LightningModule
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 from torch.optim.swa_utils import AveragedModel
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
+from lightning_inv.modules.sharding import local, shard, whole
 from lightning_inv.modules.termination import Termination
 from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.networks import Network
@@ -111,7 +115,11 @@ class PriorTraining(LightningModule):
         return [Termination()]
 
     def configure_model(self) -> None:
-        self.to(memory_format=self.memory_format)
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            for denoiser in (self.denoiser, *(mean.module for mean in self.means)):
+                shard(denoiser.network, self.device_mesh)
+        else:
+            self.to(memory_format=self.memory_format)
         if self.compile_network:
             self.denoiser.network.compile(dynamic=False)  # anew for each size of images
 
@@ -130,10 +138,23 @@ class PriorTraining(LightningModule):
                 "Give the settings it was trained with, as in the config.yaml of its folder."
             ) from None
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        for name in checkpoint.keys() & {"state_dict", "optimizer_states"}:  # FSDP sends tensors as they lie
+            checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, Tensor.contiguous)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        def like_weights(state: Tensor) -> Tensor:
+            return state.contiguous(memory_format=self.memory_format) if state.ndim == 4 else state
+
+        for name in checkpoint.keys() & {"optimizer_states"}:
+            checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, like_weights)
+
     def on_fit_start(self) -> None:
         self._start()  # not before: only now has a checkpoint been read
         data, classes = self.trainer.datamodule, self.denoiser.network.num_classes
         source = type(data).__name__
+        if data.shard is not None:
+            raise ValueError(f"data.shard is for infer.py; train.py needs all images, got {data.shard}.")
         first = next(iter(data.dataset("train")), None) if "train" in data.splits else None
         if first is None:
             raise ValueError(f"{source} has no images to train on.")
@@ -165,7 +186,7 @@ class PriorTraining(LightningModule):
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # a gradient that overflowed in 16 bits is skipped by the scaler
         gradients = [p.grad for p in self.denoiser.parameters() if p.grad is not None]
-        if not torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
+        if not torch.isfinite(whole(torch.nn.utils.get_total_norm(gradients))):
             raise FloatingPointError(
                 f"the gradient is not finite at step {self.global_step}; training stopped before the weights "
                 "changed. Lower the learning rate."
@@ -221,7 +242,7 @@ class PriorTraining(LightningModule):
             return
         weights = starting_weights(self.start_from, self.denoiser)
         for denoiser in (self.denoiser, *(mean.module for mean in self.means)):
-            denoiser.load_state_dict(weights)
+            set_model_state_dict(denoiser, weights, options=StateDictOptions(full_state_dict=True))
 
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
@@ -238,7 +259,8 @@ def running_mean(denoiser: Denoiser, decay: float) -> AveragedModel:
 
     @torch.no_grad()
     def average(means: list[Tensor], weights: list[Tensor], n: Tensor | int) -> None:
-        torch._foreach_lerp_(means, weights, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
+        own = [[local(tensor) for tensor in tensors] for tensors in (means, weights)]
+        torch._foreach_lerp_(*own, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
 
     mean = AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False)
     return mean.requires_grad_(False).eval()
