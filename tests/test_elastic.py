@@ -6,11 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from ranks import BATCH
 from restorations import ROOT, arguments, assert_same, lines, recorded
@@ -118,31 +118,35 @@ def test_a_killed_task_of_an_array_goes_on_where_it_stopped(prior: Path, tmp_pat
     assert_all_done(folder, prior, tmp_path / "straight")
 
 
-class Slow(Callback):
-    """Gives others time to kill this process."""
+class Failure(Callback):
+    """Ends the last process after three steps, the first time that it comes there.
 
-    def on_train_batch_start(self, *_: Any) -> None:
-        time.sleep(0.5)
+    Args:
+        mark: A file that tells that it has been there.
+        kill: Without a chance to say anything, or else by an error.
+    """
+
+    def __init__(self, mark: str, kill: bool) -> None:
+        self.mark, self.kill = Path(mark), kill
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == 3 and trainer.global_rank == 1 and not self.mark.exists():
+            self.mark.touch()
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise KeyError
 
 
-def test_a_training_goes_on_though_a_rank_is_killed(ranks: Path, tmp_path: Path) -> None:
-    """Torchrun starts both ranks again, which go on with the newest checkpoint."""
+@pytest.mark.parametrize(("kill", "every"), [(True, 1), (False, 1000)], ids=["killed", "an error"])
+def test_a_training_goes_on_though_a_rank_fails(ranks: Path, tmp_path: Path, kill: bool, every: int) -> None:
+    """Torchrun starts both ranks again; of an error the other one hears, and saves what there is."""
     (tmp_path / "config.yaml").write_text(CONFIG)
-    two, last = (
-        [*TORCHRUN, "--standalone", "--nproc-per-node=2"],
-        tmp_path / "run" / "checkpoints" / "last.ckpt",
-    )
+    failure = [f"--trainer.callbacks={__name__}.Failure", f"--trainer.callbacks.mark={tmp_path / 'mark'}"]
     words = [f"--config={tmp_path / 'config.yaml'}", f"--folder={tmp_path / 'run'}", "--ckpt_path=auto"]
-    words += [
-        f"--data.batch_size={BATCH}",
-        "--checkpoint.last_every=1",
-        f"--trainer.callbacks={__name__}.Slow",
-    ]
-    job = start(*two, str(ROOT / "train.py"), *words)
-    while not last.exists():
-        assert job.poll() is None, job.communicate()
-    os.kill(children(job)[1], signal.SIGKILL)
-    said, _ = job.communicate(timeout=240)
+    words += [f"--data.batch_size={BATCH}", f"--checkpoint.last_every={every}", *failure]
+    words += [f"--trainer.callbacks.kill={kill}", "--trainer.val_check_interval=100"]
+    two = [*TORCHRUN, "--standalone", "--nproc-per-node=2"]
+    said, _ = (job := start(*two, str(ROOT / "train.py"), *words)).communicate(timeout=240)
     assert job.returncode == 0, said
     assert said.count("Restored all states from the checkpoint") == 1
     assert_same_training(tmp_path / "run", ranks / "straight 0 workers")

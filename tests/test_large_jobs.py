@@ -36,6 +36,27 @@ def test_a_plan_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "| FSDP, 8 devices a node |" in (tmp_path / "page.md").read_text()
 
 
-@pytest.mark.parametrize(("page", "part"), [("performance", "records"), ("cluster", "plan")])
+@pytest.mark.parametrize("job", ["training", "restoration"])
+def test_a_job_tells_its_images_a_second(job: str, tmp_path: Path) -> None:
+    import scaling
+
+    assert scaling.JOBS[job](scaling.WARM + 1, tmp_path) > 0
+
+
+def test_two_joined_processes_are_compared_with_two_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import scaling
+
+    rates = {"one process": 10.0, "two apart": 16.0, "two joined": 12.0}
+    monkeypatch.setattr(scaling, "rate_of", lambda job, way, batches: rates[way])
+    scaling.main(["--rounds", "2", "--page", str(tmp_path / "page.md")])
+    row = "| restoration | 10.0 | 160 (160 to 160) | 120 (120 to 120) | 75 (75 to 75) |"
+    assert row in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("page", "part"), [("performance", "records"), ("performance", "scaling"), ("cluster", "plan")]
+)
 def test_the_pages_have_their_parts(page: str, part: str) -> None:
     assert f"<!-- begin {part} -->" in (ROOT / "docs" / f"{page}.md").read_text()
