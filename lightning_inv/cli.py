@@ -12,7 +12,6 @@ import lightning_inv.networks
 import lightning_inv.operators
 import lightning_inv.solvers  # noqa: F401
 from lightning_inv.callbacks import (
-    GOES_ON,
     Checkpoints,
     Comparison,
     ImagesPerSecond,
@@ -26,7 +25,7 @@ from lightning_inv.callbacks import (
     StepProgressBar,
     as_text,
     checkpoint_folder,
-    newest,
+    checkpoint_of,
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
@@ -99,9 +98,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     if chosen:
         say(trainer, chosen)
     with cli.plain_errors():
-        path = cli.config.ckpt_path
-        path = newest(Path(checkpoint_folder(cli.config.folder))) if path in GOES_ON else path
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=path, weights_only=True)
+        begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
     if compared := cli._get(cli.config_init, "baseline").as_text():
         say(trainer, compared)

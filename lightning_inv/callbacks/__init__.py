@@ -1,6 +1,6 @@
 """Callbacks of both scripts."""
 
-from lightning_inv.callbacks.checkpoint_io import GOES_ON, AtomicCheckpointIO, newest
+from lightning_inv.callbacks.checkpoint_io import GOES_ON, AtomicCheckpointIO, checkpoint_of
 from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.linear_baseline import LinearBaseline
 from lightning_inv.callbacks.progress import StepProgressBar
@@ -33,6 +33,6 @@ __all__ = [
     "StepProgressBar",
     "as_text",
     "checkpoint_folder",
-    "newest",
+    "checkpoint_of",
     "report",
 ]

@@ -46,6 +46,20 @@ GOES_ON = ("last", "auto")
 """What ``ckpt_path`` may be instead of a path: the newest checkpoint; the same, if there is one."""
 
 
+def checkpoint_of(ckpt_path: str | None, folder: Path) -> str | Path | None:
+    """The checkpoint that ``ckpt_path`` stands for, in the folder of those of a run; None for none.
+
+    Raises:
+        ValueError: There is no checkpoint to go on from, or none is whole.
+    """
+    if ckpt_path not in GOES_ON:
+        return ckpt_path
+    found = newest(folder)
+    if found is None and ckpt_path == "last":
+        raise ValueError(f"there is no run to go on with in {folder.parent}: no {folder / LAST}.")
+    return found
+
+
 def newest(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run; None where there is none at all.
 

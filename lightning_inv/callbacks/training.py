@@ -283,8 +283,6 @@ class SaveTrainConfig(SaveConfigCallback):
     def _problem(self) -> str | None:
         """Why this run must not begin, if so."""
         folder, path = Path(checkpoint_folder(self.config.folder)), self.config.ckpt_path
-        if path == "last" and not any((folder / name).exists() for name in (LAST, PREVIOUS)):
-            return f"there is no run to go on with in {self.config.folder}: no {folder / LAST}."
         own = path in GOES_ON or (path is not None and Path(path).resolve().parent == folder.resolve())
         if any(folder.glob("*.ckpt")) and not own:
             return (
