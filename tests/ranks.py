@@ -33,10 +33,10 @@ class Terminator(Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def terminated(words: list[str], code: Path) -> None:
-    """A training that ends before its last step."""
+def ends(words: list[str], code: Path) -> None:
+    """A training that ends before its last step; writes its code."""
     try:
-        train([*words, "--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"])
+        train(words)
     except SystemExit as ended:
         code.write_text(str(ended.code))
 
@@ -44,7 +44,8 @@ def terminated(words: list[str], code: Path) -> None:
 def main() -> None:
     """Of each kind a straight training, one interrupted twice, and one terminated and gone on with.
 
-    Then one that goes on in another way than it began, and trainings of a network that has blocks.
+    Then one that goes on in another way than it began, one of which the second rank does not see the
+    checkpoint, and trainings of a network that has blocks.
     """
     folder, rank = Path(sys.argv[1]), os.environ["RANK"]
     config, unet = (
@@ -61,11 +62,14 @@ def main() -> None:
         for steps in (1, 3, 6):
             train([*goes_on, f"--trainer.max_steps={steps}"])
         goes_on = [*words, f"--folder={folder / f'terminated {name}'}", "--ckpt_path=auto"]
-        terminated(goes_on, folder / f"code {name} {rank}")
+        terminator = ["--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"]
+        ends([*goes_on, *terminator], folder / f"code {name} {rank}")
         train(goes_on)
     for steps, more in ((1, SHARED), (3, []), (6, SHARED)):
         goes_on = [*usual, *more, f"--folder={folder / 'changing'}", "--ckpt_path=auto"]
         train([*goes_on, f"--trainer.max_steps={steps}"])
+    train([*usual, f"--folder={folder / 'local0'}", "--trainer.max_steps=1"])
+    ends([*usual, f"--folder={folder / f'local{rank}'}", "--ckpt_path=auto"], folder / f"code local {rank}")
     exact = ["--trainer.accelerator=cpu", "--trainer.precision=32-true"]
     large = ["--config", str(unet), *exact, "--model.ema_half_lives=[1,5]", *SAMPLES]
     for name, more in LARGE.items():

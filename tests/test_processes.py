@@ -94,6 +94,11 @@ def test_a_training_may_begin_to_share_weights_and_cease_to(straight: Path, rank
     assert_close_training(straight, ranks / "changing")
 
 
+def test_ranks_that_see_different_checkpoints_do_not_go_on(ranks: Path) -> None:
+    assert [(ranks / f"code local {rank}").read_text() for rank in range(2)] == ["2", "2"]
+    assert checkpoint(ranks / "local0")["global_step"] == 1
+
+
 def test_blocks_that_share_weights_take_the_same_steps(ranks: Path) -> None:
     assert_close_training(ranks / "DDP", ranks / "FSDP")
     assert (ranks / "FSDP" / "samples.png").exists()

@@ -1,6 +1,7 @@
 """Callbacks of both scripts."""
 
-from lightning_inv.callbacks.checkpoint_io import GOES_ON, AtomicCheckpointIO, checkpoint_of
+from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
+from lightning_inv.callbacks.checkpoints import GOES_ON, Checkpoints, checkpoint_folder, checkpoint_of
 from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.linear_baseline import LinearBaseline
 from lightning_inv.callbacks.progress import StepProgressBar
@@ -8,13 +9,11 @@ from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
 from lightning_inv.callbacks.sample_quality import SampleQuality
 from lightning_inv.callbacks.training import (
-    Checkpoints,
     ImagesPerSecond,
     LastValidation,
     PriorFile,
     SampleGrid,
     SaveTrainConfig,
-    checkpoint_folder,
 )
 
 __all__ = [

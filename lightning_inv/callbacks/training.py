@@ -7,15 +7,13 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import SaveConfigCallback
-from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
 
 import lightning_inv
-from lightning_inv.callbacks.checkpoint_io import GOES_ON, LAST, PREVIOUS
+from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.modules import PriorTraining
@@ -26,77 +24,6 @@ from lightning_inv.solvers import Problem, Unconditional
 
 DRAWN = 64
 """Samples drawn at a time, at most."""
-TOGETHER = (SIGTERMException, FloatingPointError)
-"""What ends a training on all ranks in the same step."""
-
-
-def checkpoint_folder(folder: str) -> str:
-    """Where the checkpoints of a run in ``folder`` lie."""
-    return str(Path(folder) / "checkpoints")
-
-
-class Checkpoints(ModelCheckpoint):
-    """The best checkpoint by validation, and ``last.ckpt``: what a run goes on from.
-
-    Lightning's own ``save_last`` renews that file only when there is a new best. This one is written every so
-    many steps, after each validation, at the end, and when an error or SIGTERM interrupts the run; the one
-    before it stays as ``previous.ckpt``.
-
-    Args:
-        dirpath: The folder.
-        monitor: The measure of the best, the lower the better.
-        filename: The name of the best, without suffix.
-        last_every: Steps between two writings of ``last.ckpt``.
-
-    Raises:
-        ValueError: ``last_every`` is not positive.
-    """
-
-    def __init__(
-        self,
-        dirpath: str = "runs/prior/checkpoints",
-        monitor: str = "val/loss",
-        filename: str = "best",
-        last_every: int = 1000,
-    ) -> None:
-        if last_every < 1:
-            raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
-        super().__init__(dirpath, filename, monitor, enable_version_counter=False)
-        self.last_every, self.saved = last_every, -1
-
-    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        super().on_train_batch_end(trainer, pl_module, *args)
-        stepped = (args[-1] + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and trainer.global_step % self.last_every == 0:
-            self._save_last(trainer)
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_validation_end(trainer, pl_module)
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._save_last(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().on_train_end(trainer, pl_module)
-        self._save_last(trainer)
-
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if trainer.global_step:
-            self._save_last(trainer, together=isinstance(exception, TOGETHER))
-
-    def _save_last(self, trainer: Trainer, together: bool = True) -> None:
-        new, last, previous = (Path(self.dirpath) / name for name in ("new.ckpt", LAST, PREVIOUS))
-        if together:
-            trainer.save_checkpoint(new, weights_only=False)
-        elif isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):  # no rank waits for others
-            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-            trainer.strategy.save_checkpoint(state, new)
-        else:
-            return  # a rank has but a part of the weights
-        if trainer.is_global_zero:
-            if last.exists() and trainer.global_step != self.saved:  # the one before is of another step
-                last.replace(previous)
-            new.replace(last)
-        self.saved = trainer.global_step
 
 
 class LastValidation(Callback):

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
+from lightning_inv.modules.resuming import begin_with_a_step
 from lightning_inv.modules.sharding import local, shard, whole
 from lightning_inv.modules.termination import Termination
 from lightning_inv.modules.weightings import MinSNR
@@ -59,6 +60,9 @@ class PriorTraining(LightningModule):
         channels_last: Keep images and weights in the channels-last memory format.
         seed: Times and noise of an image follow from it and the image's number in the stream.
 
+    Attributes:
+        changing: Whether weights, moments and means are just being changed, and not of one step.
+
     Raises:
         ValueError: A number is out of its range.
     """
@@ -92,6 +96,7 @@ class PriorTraining(LightningModule):
         T = denoiser.schedule.T
         self.validation_times = [1 + int((level + 0.5) * T / noise_levels) for level in range(noise_levels)]
         self.compile_network, self.seed = compile, seed
+        self.changing = False
         for module in self.denoiser.modules():
             if isinstance(module, Network):
                 module.checkpointed = checkpoint_activations
@@ -139,6 +144,7 @@ class PriorTraining(LightningModule):
             ) from None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["accumulate"] = self.trainer.accumulate_grad_batches
         for name in checkpoint.keys() & {"state_dict", "optimizer_states"}:  # FSDP sends tensors as they lie
             checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, Tensor.contiguous)
 
@@ -148,6 +154,7 @@ class PriorTraining(LightningModule):
 
         for name in checkpoint.keys() & {"optimizer_states"}:
             checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, like_weights)
+        begin_with_a_step(checkpoint, self.trainer.accumulate_grad_batches)
 
     def on_fit_start(self) -> None:
         self._start()  # not before: only now has a checkpoint been read
@@ -164,6 +171,13 @@ class PriorTraining(LightningModule):
         if not self.denoiser.fits(shape):
             raise ValueError(
                 f"the images have shape {shape} (C, H, W), but model.denoiser.shape is {self.denoiser.shape}."
+            )
+
+    def on_train_start(self) -> None:
+        steps = self.all_gather(torch.tensor(self.global_step)).flatten().unique().tolist()
+        if len(steps) > 1:
+            raise ValueError(
+                f"the devices go on from different steps, {steps}: all nodes must see the same --folder."
             )
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -183,8 +197,11 @@ class PriorTraining(LightningModule):
         return loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            return  # a gradient that overflowed in 16 bits is skipped by the scaler
+        if getattr(self.trainer.precision_plugin, "scaler", None) is None:
+            self._check_gradient()  # where there is one, it skips a gradient that overflowed in 16 bits
+        self.changing = True
+
+    def _check_gradient(self) -> None:
         gradients = [p.grad for p in self.denoiser.parameters() if p.grad is not None]
         if not torch.isfinite(whole(torch.nn.utils.get_total_norm(gradients))):
             raise FloatingPointError(
@@ -196,6 +213,7 @@ class PriorTraining(LightningModule):
         super().optimizer_step(*args, **kwargs)
         for mean in self.means:
             mean.update_parameters(self.denoiser)
+        self.changing = False
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         log = partial(self.log, batch_size=len(batch["image"]), sync_dist=True, logger=False)

@@ -40,8 +40,11 @@ class Termination(Callback):
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.listen(trainer)
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        if trainer.strategy.reduce_boolean_decision(self.asked, all=False):
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        begins = batch_idx % trainer.accumulate_grad_batches == 0
+        if begins and trainer.strategy.reduce_boolean_decision(self.asked, all=False):
             raise SIGTERMException
 
     def on_predict_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:

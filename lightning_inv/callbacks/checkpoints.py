@@ -1,0 +1,129 @@
+"""Checkpoints of a training: when they are written, and which one a run goes on from."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from lightning_inv.modules import PriorTraining
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+"""What a run goes on from: the newest checkpoint, and the one before."""
+GOES_ON = ("last", "auto")
+"""What ``ckpt_path`` may be instead of a path: the newest checkpoint; the same, if there is one."""
+TOGETHER = (SIGTERMException, FloatingPointError)
+"""What ends a training on all ranks in the same step."""
+
+
+def checkpoint_folder(folder: str) -> str:
+    """Where the checkpoints of a run in ``folder`` lie."""
+    return str(Path(folder) / "checkpoints")
+
+
+class Checkpoints(ModelCheckpoint):
+    """The best checkpoint by validation, and ``last.ckpt``: what a run goes on from.
+
+    Lightning's own ``save_last`` renews that file only when there is a new best. This one is written every so
+    many steps, after each validation, at the end, and when an error or SIGTERM interrupts the run; the one
+    before it stays as ``previous.ckpt``.
+
+    Args:
+        dirpath: The folder.
+        monitor: The measure of the best, the lower the better.
+        filename: The name of the best, without suffix.
+        last_every: Steps between two writings of ``last.ckpt``.
+
+    Raises:
+        ValueError: ``last_every`` is not positive.
+    """
+
+    def __init__(
+        self,
+        dirpath: str = "runs/prior/checkpoints",
+        monitor: str = "val/loss",
+        filename: str = "best",
+        last_every: int = 1000,
+    ) -> None:
+        if last_every < 1:
+            raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
+        super().__init__(dirpath, filename, monitor, enable_version_counter=False)
+        self.last_every, self.saved = last_every, -1
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero:
+            for part in Path(self.dirpath).glob(".*.part"):  # of a process that was killed
+                part.unlink(missing_ok=True)
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+        super().on_train_batch_end(trainer, pl_module, *args)
+        stepped = (args[-1] + 1) % trainer.accumulate_grad_batches == 0
+        if stepped and trainer.global_step % self.last_every == 0:
+            self._save_last(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_validation_end(trainer, pl_module)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._save_last(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        super().on_train_end(trainer, pl_module)
+        self._save_last(trainer)
+
+    def on_exception(self, trainer: Trainer, pl_module: PriorTraining, exception: BaseException) -> None:
+        if trainer.global_step and not pl_module.changing:
+            self._save_last(trainer, together=isinstance(exception, TOGETHER))
+
+    def _save_last(self, trainer: Trainer, together: bool = True) -> None:
+        new, last, previous = (Path(self.dirpath) / name for name in ("new.ckpt", LAST, PREVIOUS))
+        if together:
+            trainer.save_checkpoint(new, weights_only=False)
+        elif isinstance(trainer.strategy, DDPStrategy | SingleDeviceStrategy):
+            # What save_checkpoint does, but for waiting: other ranks may be anywhere.
+            state = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(state, new)
+        else:
+            return  # a rank has but a part of the weights
+        if trainer.is_global_zero:
+            if last.exists() and trainer.global_step != self.saved:  # the one before is of another step
+                last.replace(previous)
+            new.replace(last)
+        self.saved = trainer.global_step
+
+
+def checkpoint_of(ckpt_path: str | None, folder: Path) -> str | Path | None:
+    """The checkpoint that ``ckpt_path`` stands for, in the folder of those of a run; None for none.
+
+    Raises:
+        ValueError: There is no checkpoint to go on from, or none is whole.
+    """
+    if ckpt_path not in GOES_ON:
+        return ckpt_path
+    found = newest(folder)
+    if found is None and ckpt_path == "last":
+        raise ValueError(f"there is no run to go on with in {folder.parent}: no {folder / LAST}.")
+    return found
+
+
+def newest(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run; None where there is none at all.
+
+    Where it is that before, because the newest is cut off, a warning says so.
+
+    Args:
+        folder: The folder of checkpoints.
+
+    Raises:
+        ValueError: There are checkpoints, but none is whole.
+    """
+    found = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
+    whole = next((path for path in found if zipfile.is_zipfile(path)), None)  # its table is at the end
+    if found and whole is None:
+        raise ValueError(f"{' and '.join(map(str, found))} cannot be read: the files are cut off.")
+    if found and whole != found[0]:
+        rank_zero_warn(f"{found[0]} cannot be read, it is cut off; going on from {whole}, the one before.")
+    return whole
