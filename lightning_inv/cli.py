@@ -1,12 +1,15 @@
 """The two command lines. Classes may be given by name alone because their packages are imported here."""
 
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor
 from lightning.pytorch.cli import LightningArgumentParser
+from lightning.pytorch.strategies import DDPStrategy
 
 import lightning_inv.networks
 import lightning_inv.operators
@@ -29,6 +32,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
 from lightning_inv.modules import PriorTraining, Restoration, Work
@@ -36,6 +40,10 @@ from lightning_inv.noise_models import GaussianNoise, Noise
 from lightning_inv.recipes import describe
 from lightning_inv.tuning import Search, tune
 
+RETRIES = 6
+"""How often a restoration by several processes looks again for results that do not show yet."""
+PATIENCE = timedelta(days=30)
+"""How long the processes of a restoration wait for the slowest."""
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
@@ -80,7 +88,10 @@ class InferCommandLine(CommandLine):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self._get(self.config_init, "trainer.enable_progress_bar") is not False:
             self.trainer_defaults = {**self.trainer_defaults, "callbacks": [StepProgressBar()]}
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        if isinstance(trainer.strategy, DDPStrategy):
+            trainer.strategy._timeout = PATIENCE  # it may have been made of a name, which tells no time
+        return trainer
 
 
 def train(args: list[str] | None = None) -> TrainCommandLine:
@@ -121,36 +132,62 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     """
     words = (sys.argv[1:] if args is None else args) or ["--config", str(CONFIGS / "demo.yaml")]
     cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
-    trainer, data, model, folder = cli.trainer, cli.datamodule, cli.model, cli.config.folder
+    trainer, model = cli.trainer, cli.model
     with cli.plain_errors():
         if (search := cli._get(cli.config_init, "tune")) is not None:
             return tuned(cli, search)
-        trainer.predict(model, data, return_predictions=False)
+        trainer.predict(model, cli.datamodule, return_predictions=False)
         trainer.strategy.barrier()
         if model.spread_samples:
             cli._get(cli.config_init, "output").merge(trainer, model)
             trainer.strategy.barrier()
-        if not trainer.is_global_zero:
-            return {}
-        indices = range(len(data.selected()))
-        if data.shard is not None and (left := missing(cli, indices)):
-            say(trainer, f"shard {data.shard} is done; of all {len(indices)} images {left} are still to do.")
-            return {}
-        told = {
-            name: report(Path(folder) / name, indices, describe_run(cli, work))
-            for name, work in model.work.items()
-        }
-        comparison: Comparison = cli._get(cli.config_init, "compare")
-        text = as_text(told[""]) if model.problems is None else comparison.write(told, indices)
+        return finish(cli) if trainer.is_global_zero else {}
+
+
+def finish(cli: InferCommandLine) -> dict[str, Any]:
+    """Writes the summary, unless there are shards that are not done; returns it.
+
+    Raises:
+        ValueError: There are images without results.
+    """
+    trainer, model, shard, folder = cli.trainer, cli.model, cli.datamodule.shard, Path(cli.config.folder)
+    indices = range(len(cli.datamodule.selected()))
+    if shard is not None and (others := finish_shard(folder, shard)):
+        say(trainer, f"shard {shard} is done, of {shard.count} {others} are not.")
+        return {}
+    if left := missing(folder, model, indices, RETRIES if trainer.world_size > 1 else 0):
+        told = f"of {len(indices)} images in {folder} {left} have no result"
+        if shard is None:
+            raise ValueError(f"{told}; the same command does them.")
+        say(trainer, f"shard {shard} is done; {told}.")
+        return {}
+    told = {
+        name: report(folder / name, indices, describe_run(cli, work)) for name, work in model.work.items()
+    }
+    comparison: Comparison = cli._get(cli.config_init, "compare")
+    text = as_text(told[""]) if model.problems is None else comparison.write(told, indices)
     shown = "grids" if model.problems is None else "comparison.png"
     say(trainer, f"\n{text}\n\nresults: {folder} (look at {folder}/{shown})")
     return told[""] if model.problems is None else {"problems": told}
 
 
-def missing(cli: InferCommandLine, indices: range) -> int:
-    """How many images still lack a result, of some problem."""
-    folders = [Path(cli.config.folder) / name for name in cli.model.work]
-    return len(indices) - min(len(Manifest(folder).done().intersection(indices)) for folder in folders)
+def missing(folder: Path, model: Restoration, indices: range, retries: int) -> int:
+    """How many images still lack a result, of some problem.
+
+    Args:
+        folder: The folder of results.
+        model: What was restored.
+        indices: The images.
+        retries: How often to look again, every ten seconds: what other nodes have written to a network file
+            system may show later.
+    """
+    for again in range(retries, -1, -1):
+        done = [Manifest(folder / name).done().intersection(indices) for name in model.work]
+        left = len(indices) - min(map(len, done))
+        if not (left and again):
+            break
+        time.sleep(10)
+    return left
 
 
 def tuned(cli: InferCommandLine, search: Search) -> dict[str, Any]:

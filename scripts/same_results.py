@@ -7,6 +7,7 @@ Both folders hold a training in ``prior``, with the losses in ``metrics.csv``, a
 """
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def main() -> None:
         ("training, loss at each step", losses(one), losses(other), TOLERANCE),
         ("training, weights of the prior", weights(one), weights(other), TOLERANCE),
         ("restoration, measures of each image", measures(one), measures(other), TOLERANCE),
+        ("restoration, records of images", records(one), records(other), 0.0),
         ("restoration, grey levels of pictures", pixels(one), pixels(other), 1.0),
     ]
     failed = False
@@ -58,6 +60,12 @@ def measures(folder: Path) -> np.ndarray:
         rows = list(csv.DictReader(file))
     kept = [key for key in rows[0] if key not in ("name", "solver", *VARIES) and rows[0][key]]
     return np.array([[float(row[key]) for key in kept] for row in rows])
+
+
+def records(folder: Path) -> np.ndarray:
+    """The images that there are records of, each as often as it was restored."""
+    files = sorted((folder / "results" / "records").iterdir())
+    return np.sort([json.loads(line)["index"] for file in files for line in file.read_text().splitlines()])
 
 
 def pixels(folder: Path) -> np.ndarray:

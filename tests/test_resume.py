@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from helpers import refusal
 from restorations import ROOT, arguments, assert_same, forget, recorded
 
-from lightning_inv.callbacks.manifest import STALE
-from lightning_inv.cli import infer
+from lightning_inv.callbacks.manifest import STALE, Manifest
+from lightning_inv.cli import CONFIGS, InferCommandLine, infer
+from lightning_inv.modules import Restoration
 
 
 def test_what_is_missing_alone_is_computed(prior: Path, finished: Path, tmp_path: Path) -> None:
@@ -32,6 +35,34 @@ def test_a_finished_run_is_only_reported(prior: Path, finished: Path, capsys: py
     infer(arguments(prior, finished, "--data.batch_size=5"))
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.png")} == before
     assert "reddiff" in capsys.readouterr().out
+
+
+def test_images_that_are_lost_are_told(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    add = Manifest.add
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            Manifest, "add", lambda self, records: add(self, [r for r in records if r["index"] != 3])
+        )
+        told = refusal(infer, arguments(prior, tmp_path), capsys)
+    assert f"of 5 images in {tmp_path} 1 have no result; the same command does them" in told
+    assert infer(arguments(prior, tmp_path))["images"] == 5
+
+
+def test_what_another_process_renames_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, glob = Manifest(tmp_path), Path.glob
+    gone = manifest.parts / "gone.part"
+    monkeypatch.setattr(Path, "glob", lambda path, *p: [gone] if path == manifest.parts else glob(path, *p))
+    assert manifest.open({"seed": 0}, overwrite=False) == set()
+
+
+def test_processes_wait_for_the_slowest_longer_than_a_job_lasts() -> None:
+    words = ["--data=Digits", "--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"]
+    cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words)
+    assert cli.trainer.strategy._timeout > timedelta(days=7)
 
 
 def test_results_of_other_settings_are_not_mixed(

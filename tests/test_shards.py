@@ -21,7 +21,7 @@ def test_shards_together_do_what_one_run_does(
     assert recorded(tmp_path).keys() == {1, 4}
     assert not (tmp_path / "summary.json").exists()
     assert shard(prior, tmp_path, "0/3") == {}
-    assert "of all 5 images 1 are still to do" in capsys.readouterr().out
+    assert "shard 0/3 is done, of 3 1 are not." in capsys.readouterr().out
     assert shard(prior, tmp_path, "2/3")["images"] == 5
     assert len(lines(tmp_path)) == 5
     assert_same(finished, tmp_path)
@@ -42,14 +42,32 @@ def test_more_shards_than_images_are_no_error(prior: Path, tmp_path: Path) -> No
     assert not recorded(tmp_path)
 
 
-@pytest.mark.parametrize("more", [[], ["--output.overwrite=true"]], ids=["", "overwrite"])
 def test_shards_of_other_settings_are_refused_even_before_an_image_is_done(
-    prior: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     shard(prior, tmp_path, "7/9")
-    told = refusal(infer, arguments(prior, tmp_path, "--data.shard=0/9", "--model.seed=3", *more), capsys)
+    told = refusal(infer, arguments(prior, tmp_path, "--data.shard=0/9", "--model.seed=3"), capsys)
     assert "differs in: seed" in told
     assert "overwrite" not in told
+
+
+def test_a_shard_does_not_begin_anew_where_others_may_be_at_work(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = arguments(prior, tmp_path / "new", "--data.shard=0/9", "--output.overwrite=true")
+    told = refusal(infer, words, capsys)
+    assert f"no output.overwrite with data.shard: others may be at work in {tmp_path / 'new'}" in told
+    assert not (tmp_path / "new" / "manifest.json").exists()
+
+
+def test_shards_that_were_done_of_fewer_images_wait_for_the_others(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for part in ("0/2", "1/2"):
+        shard(prior, tmp_path, part, "--data.limit=3")
+    assert shard(prior, tmp_path, "0/2") == {}
+    assert "shard 0/2 is done; of 5 images" in capsys.readouterr().out
+    assert shard(prior, tmp_path, "1/2")["images"] == 5
 
 
 @pytest.mark.parametrize("text", ["3/3", "1", "-1/2", "1/0", "a/b", "1/2/3", "0.5/2", ""])

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from restorations import ROOT, arguments, assert_same
+from restorations import ROOT, arguments, assert_same, lines
 
 from lightning_inv.launchers import layout
 
@@ -91,4 +91,5 @@ def test_two_tasks_of_slurm_restore_as_one_process_does(prior: Path, finished: P
     ]
     said = [task.communicate(timeout=300)[0] for task in tasks]
     assert [task.returncode for task in tasks] == [0, 0], said
+    assert len(lines(tmp_path)) == 5  # and not as often by each
     assert_same(finished, tmp_path)

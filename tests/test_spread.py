@@ -53,6 +53,10 @@ def test_the_moments_are_those_of_the_samples_of_whole_images(
     assert summary["crps"] is None
 
 
+def files_of(folder: Path) -> SampleFiles:
+    return SampleFiles(folder / "tallies", folder / "parts")
+
+
 class Interrupted(Exception):
     """As by a signal."""
 
@@ -71,11 +75,31 @@ def test_an_interrupted_run_keeps_the_samples_it_has_drawn(
     monkeypatch.setattr(SampleFiles, "write", stop)
     with pytest.raises(Interrupted):
         spread(prior, tmp_path, "--data.batch_size=2")
-    assert SampleFiles(tmp_path / "tallies").drawn() == {0: {0, 1, 2, 3, 4}, 1: {0}}
+    assert files_of(tmp_path).drawn() == {0: {0, 1, 2, 3, 4}, 1: {0}}
     assert not recorded(tmp_path)
     spread(prior, tmp_path, "--data.batch_size=3")
     assert len(written) == 5  # 4 samples were left
     assert_same_measures(whole, tmp_path)
+
+
+def test_samples_of_other_settings_are_not_mixed_before_an_image_is_done(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def stop(files: SampleFiles) -> None:
+        write(files)
+        raise Interrupted
+
+    write = SampleFiles.write
+    with monkeypatch.context() as patch:
+        patch.setattr(SampleFiles, "write", stop)
+        with pytest.raises(Interrupted):
+            spread(prior, tmp_path)
+    assert not recorded(tmp_path)
+    other = arguments(prior, tmp_path, *FEW, "--model.spread_samples=true", "--model.seed=3")
+    assert "differs in: seed" in refusal(infer, other, capsys)
+    infer([*other, "--output.overwrite=true"])
+    spread(prior, tmp_path / "new", "--model.seed=3")
+    assert_same_measures(tmp_path, tmp_path / "new")
 
 
 def entry(files: SampleFiles, sample: int, value: float) -> None:
@@ -85,32 +109,44 @@ def entry(files: SampleFiles, sample: int, value: float) -> None:
 def test_files_with_a_sample_that_another_has_are_left_out_whole(tmp_path: Path) -> None:
     """Two runs in one folder at once may do this."""
     for samples in ((0, 1), (1, 2), (2,)):
-        files = SampleFiles(tmp_path)
+        files = files_of(tmp_path)
         for sample in samples:
             entry(files, sample, float(sample))
         files.write()
-    assert SampleFiles(tmp_path).drawn() == {7: {0, 1, 2}}
-    (tally,) = SampleFiles(tmp_path).complete([6, 7], 3)
+    assert files_of(tmp_path).drawn() == {7: {0, 1, 2}}
+    (tally,) = files_of(tmp_path).complete([6, 7], 3)
     assert (tally.samples, tally.sums["a"]) == ([0, 1, 2], {"psnr": 3.0, "peak_memory": 2.0})
     assert tally.moments["a"].mean.eq(1).all()
-    assert not list(tmp_path.iterdir())
+    assert not list((tmp_path / "tallies").iterdir())
+
+
+def test_a_file_that_another_process_has_just_merged_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_of(tmp_path)
+    entry(files, 0, 0.0)
+    files.write()
+    found = files._paths()
+    next(iter(found[7])).unlink()
+    monkeypatch.setattr(SampleFiles, "_paths", lambda self: found)
+    assert files_of(tmp_path).drawn() == {}
 
 
 def test_a_damaged_file_is_drawn_again(tmp_path: Path) -> None:
-    files = SampleFiles(tmp_path)
+    files = files_of(tmp_path)
     entry(files, 0, 0.0)
     files.write()
-    (path,) = tmp_path.iterdir()
+    (path,) = (tmp_path / "tallies").iterdir()
     path.write_bytes(path.read_bytes()[:50])
-    assert SampleFiles(tmp_path).drawn() == {}
+    assert files_of(tmp_path).drawn() == {}
 
 
 def test_samples_that_lack_a_measure_leave_it_out(tmp_path: Path) -> None:
-    files = SampleFiles(tmp_path)
+    files = files_of(tmp_path)
     for sample, psnr in ((0, None), (1, 1.0), (2, None)):
         files.add(7, sample, {"a": torch.zeros(1, 2, 2)}, {"a": {"psnr": psnr}})
     files.write()
-    (tally,) = SampleFiles(tmp_path).complete([7], 3)
+    (tally,) = files_of(tmp_path).complete([7], 3)
     assert tally.sums == {"a": {"psnr": None}}
 
 

@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Manifest:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.path, self.parts = self.folder / "manifest.json", self.folder / ".parts"
-        self.journal = Journal(self.folder / "records")
+        self.journal, self.tallies = Journal(self.folder / "records"), self.folder / "tallies"
 
     def open(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
         """Prepares the folder and says which images are done.
@@ -63,14 +64,15 @@ class Manifest:
         Args:
             settings: All that decides the results.
             overwrite: Whether to start anew where the folder holds results of other settings.
-            shared: Whether other runs may be writing to the folder, so that nothing in it may be replaced.
+            shared: Whether other runs may be writing to the folder; not with ``overwrite``.
 
         Raises:
             ValueError: The folder holds results of other settings.
         """
         done, held = self.done(), self._held()
         differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
-        if differ and (done or (shared and held)) and (shared or not overwrite):
+        begun = bool(done) or any(self.tallies.glob("*")) or (shared and bool(held))
+        if differ and begun and not overwrite:
             anew = "" if shared else ", or --output.overwrite true to begin anew"
             raise ValueError(
                 f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
@@ -80,8 +82,9 @@ class Manifest:
             self._clear(held)
             done = set()
         for part in self.parts.glob("*"):  # left behind by a process that was killed
-            if time.time() - part.stat().st_mtime > STALE:  # and not in the hands of one that runs
-                part.unlink()
+            with suppress(FileNotFoundError):  # or just renamed by one that runs
+                if time.time() - part.stat().st_mtime > STALE:
+                    part.unlink()
         if differ:
             write_json(self.path, settings)
         return done

@@ -46,7 +46,11 @@ class ResultWriter(BasePredictionWriter):
         super().setup(trainer, pl_module, stage)
         data, done, drawn, problem = trainer.datamodule, [], [], None
         self.manifests = {name: Manifest(self.folder / name) for name in pl_module.work}
-        self.sample_files = {name: SampleFiles(self.folder / name / "tallies") for name in pl_module.work}
+        self.sample_files = {
+            name: SampleFiles(manifest.tallies, manifest.parts) for name, manifest in self.manifests.items()
+        }
+        if data.shard is not None and self.overwrite:
+            raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
         pl_module.check(data.selected())  # before the folder is touched
         if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
             try:

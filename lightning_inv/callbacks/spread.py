@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,13 +47,13 @@ class Tally:
         sums = {name: _together(self.sums[name], other.sums[name]) for name in self.sums}
         return Tally(self.index, self.samples + other.samples, moments, sums)
 
-    def write(self, path: Path) -> None:
-        """Writes the file of a tally, whole or not at all."""
+    def write(self, path: Path, parts: Path) -> None:
+        """Writes the file of a tally, whole or not at all, in ``parts`` at first."""
         tensors = {}
         for name, moments in self.moments.items():
             tensors |= {f"{name}/mean": moments.mean, f"{name}/squares": moments.squares}
         told = {"index": self.index, "samples": self.samples, "sums": self.sums}
-        with atomic_write(path) as file:
+        with atomic_write(path, parts) as file:
             file.write(save({key: x.contiguous() for key, x in tensors.items()}, {"tally": json.dumps(told)}))
 
     @classmethod
@@ -100,10 +99,11 @@ class SampleFiles:
 
     Args:
         folder: The folder.
+        parts: Where files lie while they are written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, parts: Path) -> None:
+        self.folder, self.parts = folder, parts
         self._open: dict[int, tuple[Path, Tally]] = {}
 
     def add(self, index: int, sample: int, restored: dict[str, Tensor], scores: dict[str, Sums]) -> None:
@@ -123,7 +123,7 @@ class SampleFiles:
     def write(self) -> None:
         """Writes the tallies that have grown; those of images that did not are not to grow again."""
         for path, tally in self._open.values():
-            tally.write(path)
+            tally.write(path, self.parts)
 
     def keep(self, indices: Sequence[int]) -> None:
         """Lets go of the tallies of all other images; their files stay."""
@@ -152,7 +152,7 @@ class SampleFiles:
             if sum(len(part.samples) for part in parts) == count:
                 yield functools.reduce(operator.add, parts)
                 for path in paths[index]:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
 
     def _paths(self) -> dict[int, list[Path]]:
         """The files of each image, in the order in which they were begun."""
@@ -163,12 +163,12 @@ class SampleFiles:
 
 
 def _disjoint(paths: Sequence[Path], whole: bool = True) -> Iterator[Tally]:
-    """The tallies of files that are not damaged and have no sample that one before has."""
+    """The tallies of files that are there, not damaged, and have no sample that one before has."""
     seen: set[int] = set()
     for path in paths:
         try:
             tally = Tally.read(path, whole)
-        except ValueError:
+        except (ValueError, FileNotFoundError):  # or it was merged just now
             continue
         if seen.isdisjoint(tally.samples):
             seen.update(tally.samples)
@@ -201,7 +201,7 @@ def _measures(tally: Tally, solver: str, truth: Tensor | None) -> dict[str, Any]
         told |= {
             "psnr_of_mean": finite(psnr(mean, truth[None]))[0],
             "ssim_of_mean": finite(ssim(mean, truth[None]))[0],
-            "spread": math.sqrt(moments.variance.mean().item()),
-            "skill": (moments.mean - truth.double()).square().mean().sqrt().item(),
+            "spread": finite(moments.variance.mean()[None].sqrt())[0],
+            "skill": finite((moments.mean - truth.double()).square().mean()[None].sqrt())[0],
         }
     return told

@@ -1,6 +1,6 @@
 """Data modules."""
 
-from lightning_inv.data.base import ImageDataModule
+from lightning_inv.data.base import ImageDataModule, Shard
 from lightning_inv.data.crops import ImageCrops
 from lightning_inv.data.dataset import ImageDataset, Shapes, shapes_of
 from lightning_inv.data.digits import Digits
@@ -23,6 +23,7 @@ __all__ = [
     "Photographs",
     "SampleImages",
     "Shapes",
+    "Shard",
     "StreamSampler",
     "shapes_of",
 ]

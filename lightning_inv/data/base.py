@@ -74,6 +74,7 @@ class ImageDataModule(LightningDataModule, abc.ABC):
             raise ValueError(f"{type(self).__name__} has the splits {', '.join(self.splits)}; got {split!r}.")
         self.batch_size, self.num_workers, self.split, self.limit = batch_size, num_workers, split, limit
         self.flip, self.seed = flip, seed
+        self._selected: ImageDataset | None = None
         self.shard = None if shard is None else Shard.read(shard)
         self.finished: Sequence[frozenset[int]] = (frozenset(),)  # images, for each problem
         self.samples: int | None = None  # of each image, where samples are shared out
@@ -87,8 +88,10 @@ class ImageDataModule(LightningDataModule, abc.ABC):
 
     def selected(self) -> ImageDataset:
         """The images that ``infer.py`` reads: the first ``limit`` of ``split``."""
-        images = self.dataset(self.split)
-        return images if self.limit is None else First(images, self.limit)
+        if self._selected is None:
+            images = self.dataset(self.split)
+            self._selected = images if self.limit is None else First(images, self.limit)
+        return self._selected
 
     def train_dataloader(self) -> DataLoader:
         images, trainer = self.dataset("train"), self.trainer

@@ -103,7 +103,7 @@ class Restoration(LightningModule):
         self.measurements = nn.ModuleList(seen)  # what problems and solvers hold moves with the model
         self.parts = nn.ModuleList(nn.ModuleList(modules) for modules in held)
         self.parts.eval().requires_grad_(False)
-        self._warm = False
+        self._warm, self._checked = False, None
 
     def setup(self, stage: str) -> None:
         self.check(self.trainer.datamodule.selected())
@@ -122,7 +122,9 @@ class Restoration(LightningModule):
             )
         if not len(images):
             raise ValueError(f"there are no images in the split {self.trainer.datamodule.split!r}.")
-        self.check_images(images)
+        if images is not self._checked:
+            self.check_images(images)
+        self._checked = images
 
     def check_images(self, images: ImageDataset) -> None:
         """Finds what would stop the restoration of these images.
