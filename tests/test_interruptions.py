@@ -111,6 +111,26 @@ def test_a_training_that_is_terminated_ends_with_143_and_goes_on(straight: Path,
     assert_same_training(tmp_path / "run", straight)
 
 
+class Failure(Callback):
+    """Fails once so many steps are done, as a file that cannot be read does."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            raise KeyError
+
+
+def test_a_training_that_fails_goes_on_from_its_last_step(straight: Path, tmp_path: Path) -> None:
+    fail = ["--trainer.callbacks", f"{__name__}.Failure", "--trainer.callbacks.steps", "3"]
+    with pytest.raises(KeyError):
+        train(words(tmp_path / "run", *fail))
+    assert checkpoint(tmp_path / "run")["global_step"] == 3
+    train(words(tmp_path / "run", "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", straight)
+
+
 class Worse(Callback):
     """Logs what is worse at every validation than at the one before."""
 
