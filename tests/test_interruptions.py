@@ -11,6 +11,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from trainings import assert_same_training, checkpoint, words
 
+from lightning_inv.callbacks import Checkpoints
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 from lightning_inv.priors import read_provenance
@@ -153,6 +154,21 @@ def test_the_last_checkpoint_is_renewed_without_a_validation(tmp_path: Path, acc
     with pytest.raises(KeyError):
         train(words(tmp_path / "run", *few, *stop, *many))
     assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_a_checkpoint_is_written_once_for_each_step_though_steps_have_several_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, steps = Checkpoints._save_last, []
+
+    def note(checkpoints: Checkpoints, trainer: Trainer) -> None:
+        steps.append(trainer.global_step)
+        save(checkpoints, trainer)
+
+    monkeypatch.setattr(Checkpoints, "_save_last", note)
+    few = ["--trainer.val_check_interval", "100", "--checkpoint.last_every", "2"]
+    train(words(tmp_path / "run", *few, "--trainer.accumulate_grad_batches", "2"))
+    assert steps[:3] == [2, 4, 6]
 
 
 def test_a_folder_that_holds_a_run_is_refused(straight: Path, capsys: pytest.CaptureFixture) -> None:
