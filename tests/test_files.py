@@ -1,12 +1,16 @@
 """Files are written whole or not at all."""
 
 import errno
+import itertools
 import os
+import socket
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lightning_inv.files import atomic_write
+from lightning_inv.files import atomic_write, own_name
 
 
 def names(folder: Path) -> list[str]:
@@ -84,3 +88,23 @@ def test_an_error_with_another_file_keeps_that_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="source"), atomic_write(tmp_path / "a.bin") as file:
         file.write((tmp_path / "source").read_bytes())
     assert names(tmp_path) == []
+
+
+def own_names(monkeypatch: pytest.MonkeyPatch, times: Iterator[int]) -> list[str]:
+    """The names that processes of two machines take, one after another."""
+    monkeypatch.setattr(time, "time_ns", times.__next__)
+    found = []
+    for host, process in (("b", 10), ("b", 9), ("a", 9), ("a", 2)):
+        monkeypatch.setattr(socket, "gethostname", lambda host=host: host)
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        found.append(own_name())
+    return found
+
+
+def test_processes_that_begin_together_take_different_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(set(own_names(monkeypatch, itertools.repeat(10**18)))) == 4
+
+
+def test_names_of_later_files_sort_later_whoever_takes_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = own_names(monkeypatch, itertools.count(10**18))
+    assert names == sorted(names)

@@ -11,6 +11,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from trainings import assert_same_training, checkpoint, words
 
+from lightning_inv.callbacks import Checkpoints
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 from lightning_inv.priors import read_provenance
@@ -111,6 +112,26 @@ def test_a_training_that_is_terminated_ends_with_143_and_goes_on(straight: Path,
     assert_same_training(tmp_path / "run", straight)
 
 
+class Failure(Callback):
+    """Fails once so many steps are done, as a file that cannot be read does."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.global_step == self.steps:
+            raise KeyError
+
+
+def test_a_training_that_fails_goes_on_from_its_last_step(straight: Path, tmp_path: Path) -> None:
+    fail = ["--trainer.callbacks", f"{__name__}.Failure", "--trainer.callbacks.steps", "3"]
+    with pytest.raises(KeyError):
+        train(words(tmp_path / "run", *fail))
+    assert checkpoint(tmp_path / "run")["global_step"] == 3
+    train(words(tmp_path / "run", "--ckpt_path", "last"))
+    assert_same_training(tmp_path / "run", straight)
+
+
 class Worse(Callback):
     """Logs what is worse at every validation than at the one before."""
 
@@ -133,6 +154,21 @@ def test_the_last_checkpoint_is_renewed_without_a_validation(tmp_path: Path, acc
     with pytest.raises(KeyError):
         train(words(tmp_path / "run", *few, *stop, *many))
     assert checkpoint(tmp_path / "run")["global_step"] == 4
+
+
+def test_a_checkpoint_is_written_once_for_each_step_though_steps_have_several_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save, steps = Checkpoints._save_last, []
+
+    def note(checkpoints: Checkpoints, trainer: Trainer) -> None:
+        steps.append(trainer.global_step)
+        save(checkpoints, trainer)
+
+    monkeypatch.setattr(Checkpoints, "_save_last", note)
+    few = ["--trainer.val_check_interval", "100", "--checkpoint.last_every", "2"]
+    train(words(tmp_path / "run", *few, "--trainer.accumulate_grad_batches", "2"))
+    assert steps[:3] == [2, 4, 6]
 
 
 def test_a_folder_that_holds_a_run_is_refused(straight: Path, capsys: pytest.CaptureFixture) -> None:

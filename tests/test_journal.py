@@ -1,6 +1,7 @@
 """Records that several processes append: none is lost, none is read twice, half a record is none."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,14 @@ def test_after_a_full_disk_the_next_record_is_whole(tmp_path: Path) -> None:
     full.append([entry(2)])
     assert list(Journal(tmp_path).read(range(10))) == [entry(0), entry(2)]
     assert all(json.loads(line) for path in tmp_path.iterdir() for line in path.read_text().splitlines())
+
+
+def test_records_are_on_the_disk_when_they_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that they outlast a machine that loses its power."""
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: sizes.append(os.fstat(file).st_size))
+    Journal(tmp_path).append([entry(0), entry(1)])
+    (path,) = tmp_path.iterdir()
+    assert sizes == [path.stat().st_size]

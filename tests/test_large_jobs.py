@@ -1,5 +1,6 @@
 """Scripts that measure and plan large jobs, on small ones."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def test_two_joined_processes_are_compared_with_two_apart(
     scaling.main(["--rounds", "2", "--page", str(tmp_path / "page.md")])
     row = "| restoration | 10.0 | 160 (160 to 160) | 120 (120 to 120) | 75 (75 to 75) |"
     assert row in (tmp_path / "page.md").read_text()
+
+
+def test_a_plan_of_round_numbers_is_that_of_pencil_and_paper() -> None:
+    import plan
+
+    found = plan.Counted(10**9, 10**12, activations=3 * 10**9, checkpointed=10**9, largest=10**8)
+    train = Namespace(tflops=1, devices=8, node=2, batch=2, steps=plan.DAY)
+    text = plan.training(train, found)
+    assert "| DDP | 24.0 | 30.0 | 26.0 |" in text  # 4 GB each: weights, gradients twice, two moments, a mean
+    assert "| FSDP, 2 devices a node | 10.8 | 16.8 | 12.8 |" in text
+    assert "6.00 s, 8.00 s with checkpoints, and 86400 steps 6.0 or\n8.0 days" in text
+    text = plan.restoring(Namespace(tflops=1, calls=2, images=3600, workers=4, picture=1e6), found)
+    assert "2.00 s an image,\n900 images a device, 30 minutes in all" in text
+    assert "11 GB in 10800 files, 6 new files" in text
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import torch
 from helpers import attached, names_of
 
 from lightning_inv.data import Digits, SampleImages, StreamSampler
-from lightning_inv.data.dataset import First
+from lightning_inv.data.dataset import Drawn, First
 from lightning_inv.data.sampler import Draw
 
 
@@ -99,6 +99,19 @@ def test_about_half_of_the_images_are_flipped() -> None:
 
 def test_images_are_not_flipped_unless_that_is_asked_for() -> None:
     assert not any(flipped(flip=False).values())
+
+
+def test_an_image_is_mirrored_in_some_passes_alone() -> None:
+    images = Digits().dataset("train")
+    drawn, numbers = Drawn(images, 0, flip=True), range(3, 20 * len(images), len(images))
+    seen = [drawn[Draw(number, 3)]["image"] for number in numbers]
+    assert {torch.equal(x, images[3]["image"]) for x in seen} == {True, False}
+
+
+def test_numbers_of_images_go_on_in_the_next_pass() -> None:
+    """The noise of an image follows from its number, so that it is another in each pass."""
+    data = attached(Digits(batch_size=64), global_step=1439 // 64)
+    assert next(iter(data.train_dataloader()))["number"].tolist() == list(range(22 * 64, 23 * 64))
 
 
 # Examples

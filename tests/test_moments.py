@@ -21,3 +21,9 @@ def test_moments_are_those_of_all_samples(sizes: tuple[int, ...], shift: float) 
 
 def test_the_variance_of_one_sample_is_no_number() -> None:
     assert Moments.of(torch.zeros(1, 2)).variance.isnan().all()
+
+
+def test_samples_of_single_precision_far_from_0_have_the_variance_of_their_numbers() -> None:
+    samples = 1e4 + torch.randn(10, 2, 3)
+    found = functools.reduce(operator.add, map(Moments.of, samples.split(3)))
+    torch.testing.assert_close(found.variance, samples.double().var(0), rtol=1e-9, atol=0)

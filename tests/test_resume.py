@@ -1,6 +1,7 @@
 """A folder of results: what is done stays, what is missing is computed, nothing is mixed."""
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -9,11 +10,13 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import refusal
 from restorations import ROOT, arguments, assert_same, forget, recorded
 
+from lightning_inv.callbacks import results
 from lightning_inv.callbacks.manifest import STALE, Manifest
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer
 from lightning_inv.modules import Restoration
@@ -133,3 +136,20 @@ def test_overwrite_leaves_no_old_picture(prior: Path, tmp_path: Path) -> None:
     infer(arguments(prior, tmp_path, "--data.limit=2", "--model.seed=3", "--output.overwrite=true"))
     assert len(list((tmp_path / "ddrm").glob("*.png"))) == 2
     assert len(list((tmp_path / "truth").glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize("spread", [False, True], ids=["images", "samples"])
+def test_an_image_whose_picture_cannot_be_written_is_not_done(
+    prior: Path, tmp_path: Path, spread: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    write = results.write_png
+
+    def full(path: Path, *more: Any) -> None:
+        if path.parent.name == "plug_and_play":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        write(path, *more)
+
+    monkeypatch.setattr(results, "write_png", full)
+    more = ["--model.samples=2", f"--model.spread_samples={json.dumps(spread)}", "--data.limit=1"]
+    assert "No space left" in refusal(infer, arguments(prior, tmp_path, *more), capsys)
+    assert not recorded(tmp_path)

@@ -1,12 +1,14 @@
 """Runs that each restore a part of the images, in one folder, without speaking to one another."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from helpers import refusal
 from restorations import arguments, assert_same, lines, recorded
 
-from lightning_inv.cli import infer
+from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.cli import infer, missing
 from lightning_inv.data.base import Shard
 
 
@@ -74,3 +76,18 @@ def test_shards_that_were_done_of_fewer_images_wait_for_the_others(
 def test_what_is_no_part_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"data\.shard must be i/n"):
         Shard.read(text)
+
+
+def left(folder: Path, **done: list[int]) -> int:
+    """How many of four images are to do, given those that each problem has done."""
+    for name, indices in done.items():
+        Manifest(folder / name).add({"index": index} for index in indices)
+    return missing(folder, SimpleNamespace(work=done), range(4), retries=0)
+
+
+def test_images_are_to_do_until_all_problems_have_done_them(tmp_path: Path) -> None:
+    assert left(tmp_path, blurred=[0, 1, 2, 3], hidden=[0]) == 3
+
+
+def test_images_beyond_the_limit_do_not_count(tmp_path: Path) -> None:
+    assert left(tmp_path, blurred=[0, 1, 7, 9]) == 2

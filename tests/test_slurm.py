@@ -60,6 +60,18 @@ def test_scripts_name_files_that_are_there(script: str, commands: Path) -> None:
     assert all((ROOT / word).is_file() for word in named)
 
 
+@pytest.mark.parametrize("option", ["--signal=TERM@", "--requeue", "--open-mode=append"])
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.iterdir()))
+def test_slurm_is_asked_to_terminate_tasks_in_time_and_to_queue_again(script: str, option: str) -> None:
+    assert f"#SBATCH {option}" in (SCRIPTS / script).read_text()
+
+
+@pytest.mark.parametrize("script", ["infer.sbatch", "train.sbatch"])
+def test_a_task_that_fails_ends_those_that_would_wait_for_it(script: str, commands: Path) -> None:
+    _, (first, *_) = run(script, commands, 0)
+    assert "--kill-on-bad-exit=1" in first.split()
+
+
 def test_devices_and_nodes_are_those_of_slurm(monkeypatch: pytest.MonkeyPatch) -> None:
     assert layout() == {}
     told = {"NTASKS": "16", "NTASKS_PER_NODE": "8", "NNODES": "2", "JOB_NAME": "restore"}

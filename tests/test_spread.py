@@ -2,14 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers import refusal
 from restorations import SOLVERS, arguments, pixels, recorded, rows
 
-from lightning_inv.callbacks.spread import SampleFiles
+from lightning_inv.callbacks import ResultWriter
+from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.spread import SampleFiles, Tally, record
 from lightning_inv.cli import infer
+from lightning_inv.data import Digits
 
 FEW = ["--data.limit=2", "--model.samples=5"]
 STREAMED = ("psnr", "psnr_of_mean", "ssim", "ssim_of_mean", "consistency", "evaluations", "spread", "skill")
@@ -155,3 +159,68 @@ def test_one_sample_cannot_be_spread(prior: Path, tmp_path: Path, capsys: pytest
     assert "model.samples must be at least 2 with model.spread_samples, got 1" in refusal(
         infer, words, capsys
     )
+
+
+def test_samples_that_are_spread_are_not_mixed_with_whole_images(
+    prior: Path, whole: Path, capsys: pytest.CaptureFixture
+) -> None:
+    words = arguments(prior, whole, *FEW, "--model.spread_samples=true")
+    assert "differs in: spread_samples" in refusal(infer, words, capsys)
+
+
+def test_a_batch_writes_the_tallies_of_its_images_alone(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = Tally.write, []
+
+    def note(tally: Tally, *paths: Path) -> None:
+        written.append(tally.index)
+        write(tally, *paths)
+
+    monkeypatch.setattr(Tally, "write", note)
+    spread(prior, tmp_path, "--data.batch_size=1")
+    assert written == [0] * 5 + [1] * 5
+
+
+def test_an_image_that_lacks_a_sample_is_not_complete(tmp_path: Path) -> None:
+    files = files_of(tmp_path)
+    for sample in (0, 2):
+        entry(files, sample, 0.0)
+    files.write()
+    assert not list(files_of(tmp_path).complete([7], 3))
+    assert files_of(tmp_path).drawn() == {7: {0, 2}}
+
+
+def test_samples_stay_on_the_disk_until_their_image_is_done(tmp_path: Path) -> None:
+    files = files_of(tmp_path)
+    entry(files, 0, 0.0)
+    files.write()
+    complete = files_of(tmp_path).complete([7], 1)
+    next(complete)
+    assert files_of(tmp_path).drawn() == {7: {0}}
+    assert not list(complete)
+    assert files_of(tmp_path).drawn() == {}
+
+
+def test_each_rank_merges_its_share(tmp_path: Path) -> None:
+    output, files, data = ResultWriter(str(tmp_path)), files_of(tmp_path), Digits(limit=5)
+    for index in range(5):
+        for sample in range(2):
+            files.add(index, sample, {"a": torch.full((1, 8, 8), sample / 2)}, {"a": {"psnr": 1.0}})
+    files.write()
+    output.manifests, output.sample_files = {"": Manifest(tmp_path)}, {"": files}
+    for rank, done in ((0, {0, 2, 4}), (1, {0, 1, 2, 3, 4})):
+        trainer = SimpleNamespace(datamodule=data, global_rank=rank, world_size=2)
+        output.merge(trainer, SimpleNamespace(samples=2))
+        assert recorded(tmp_path).keys() == done
+
+
+def test_samples_add_their_seconds_and_share_their_measures(tmp_path: Path) -> None:
+    files = files_of(tmp_path)
+    for sample, told in enumerate(((1.0, 10, 2.0, 5.0), (3.0, 10, 4.0, 3.0))):
+        names = ("psnr", "evaluations", "seconds", "peak_memory")
+        files.add(7, sample, {"a": torch.zeros(1, 2, 2)}, {"a": dict(zip(names, told, strict=True))})
+    files.write()
+    (tally,) = files.complete([7], 2)
+    expected = {"psnr": 2.0, "evaluations": 10, "seconds": 6.0, "peak_memory": 5.0}
+    assert expected.items() <= record(tally, "b", None)["solvers"]["a"].items()

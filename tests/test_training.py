@@ -20,6 +20,7 @@ from lightning_inv.callbacks import PriorFile
 from lightning_inv.cli import train
 from lightning_inv.data import Digits
 from lightning_inv.modules import PriorTraining
+from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import load_prior, read_provenance
 
 
@@ -95,6 +96,14 @@ def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None
     for loss in (math.nan, 2.0, math.nan, 3.0):
         file.on_validation_end(Validation(loss), module)
     assert read_provenance(tmp_path / "prior.safetensors")["val_loss"] == 2
+
+
+def test_the_prior_tells_the_images_of_a_step_of_all_ranks(tmp_path: Path) -> None:
+    file, module = PriorFile(str(tmp_path)), SimpleNamespace(averaged=tiny_prior(), start_from=None)
+    validation = Validation(2.0)
+    validation.world_size, validation.accumulate_grad_batches, validation.datamodule.batch_size = 2, 3, 4
+    file.on_validation_end(validation, module)
+    assert read_provenance(tmp_path / "prior.safetensors")["batch_size"] == 24
 
 
 def test_a_prior_that_goes_on_remembers_its_best(tmp_path: Path) -> None:
@@ -191,6 +200,26 @@ def test_a_network_that_knows_classes_is_trained_on_them(tmp_path: Path) -> None
     prior = load_prior(tmp_path / "run" / "prior.safetensors")
     assert prior.network.num_classes == 10
     assert (tmp_path / "run" / "samples.png").is_file()
+
+
+@pytest.mark.parametrize("number", [5, 1439 + 5])
+def test_times_and_noise_follow_from_the_number_of_an_image(number: int) -> None:
+    """Not from its index, by which they would be the same in each pass."""
+    module, met = PriorTraining(tiny_prior()), []
+    module.trainer = trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=lambda x, reduce_op: x))
+    module.log = lambda *_, **__: None
+    module.denoiser.loss = lambda x, t, eps, label: met.append((t, eps)) or eps.sum()
+    item = {"image": torch.zeros(1, 1, 8, 8), "index": torch.tensor([5]), "number": torch.tensor([number])}
+    module.training_step(item, 0)
+    stream = NoiseStream.of(0, [number], "train")
+    assert torch.equal(met[0][0], 1 + (stream.uniform() * 1000).long())
+    assert torch.equal(met[0][1], stream.normal((1, 8, 8)))
+    assert trainer  # held until here: the module does not
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_activations_of_the_trained_network_are_checkpointed_as_asked(on: bool) -> None:
+    assert PriorTraining(tiny_prior(), checkpoint_activations=on).denoiser.network.checkpointed is on
 
 
 def test_the_memory_format_changes_nothing_but_rounding(straight: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import math
 import os
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -127,3 +128,12 @@ def test_a_checkpoint_with_code_in_it_is_refused_and_not_run(
 def test_a_part_of_the_images_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     said = refusal(train, words(tmp_path / "run", "--data.shard=0/2"), capsys)
     assert "data.shard is for infer.py; train.py needs all images, got 0/2." in said
+
+
+def test_a_loss_without_a_number_on_another_rank_stops_this_one() -> None:
+    module = PriorTraining(tiny_prior())
+    others = SimpleNamespace(reduce=lambda loss, reduce_op: loss * math.nan)
+    module.trainer = trainer = SimpleNamespace(strategy=others, global_step=0)
+    with pytest.raises(FloatingPointError, match="the loss is nan"):
+        module.training_step({"image": torch.zeros(2, 1, 8, 8), "number": torch.arange(2)}, 0)
+    assert trainer  # held until here: the module does not
