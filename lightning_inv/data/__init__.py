@@ -8,6 +8,7 @@ from lightning_inv.data.fashion_mnist import FashionMNIST
 from lightning_inv.data.folder import ImageFolder
 from lightning_inv.data.measurements import MeasurementFolder
 from lightning_inv.data.photographs import Photographs
+from lightning_inv.data.remote import RemoteImages
 from lightning_inv.data.sampler import StreamSampler
 from lightning_inv.data.samples import NoImages, SampleImages
 
@@ -21,6 +22,7 @@ __all__ = [
     "MeasurementFolder",
     "NoImages",
     "Photographs",
+    "RemoteImages",
     "SampleImages",
     "Shapes",
     "Shard",

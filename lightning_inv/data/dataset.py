@@ -40,6 +40,10 @@ class ImageDataset(Dataset, abc.ABC):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The item at ``index``; see the module's docstring for its keys."""
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        """The items of a batch: one by one, unless a subclass has a faster way."""
+        return [self[i] for i in indices]
+
     def shapes(self, index: int) -> Shapes:
         """The shapes ``(C, H, W)`` of the image and of the measurement at ``index``, of those there are.
 
@@ -74,6 +78,9 @@ class First(ImageDataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.images[index]
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict[str, Any]]:
+        return self.images.__getitems__(indices)
+
     def shapes(self, index: int) -> Shapes:
         return self.images.shapes(index)
 
@@ -88,7 +95,13 @@ class Drawn(Dataset):
         self.images, self.seed, self.flip = images, seed, flip
 
     def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        item = self.images[draw.index]
+        return self._drawn(draw, self.images[draw.index])
+
+    def __getitems__(self, draws: Sequence[Draw]) -> list[dict[str, Any]]:
+        items = self.images.__getitems__([draw.index for draw in draws])
+        return [self._drawn(draw, item) for draw, item in zip(draws, items, strict=True)]
+
+    def _drawn(self, draw: Draw, item: dict[str, Any]) -> dict[str, Any]:
         if self.flip and torch.rand((), generator=generator(self.seed, draw.number, "flip")) < 0.5:
             item = {**item, "image": item["image"].flip(-1)}
         return {**item, "number": draw.number}
@@ -108,7 +121,13 @@ class Pieces(Dataset):
         self.images = images
 
     def __getitem__(self, piece: Piece) -> dict[str, Any]:
-        item = self.images[piece.index]
+        return self._piece(piece, self.images[piece.index])
+
+    def __getitems__(self, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+        items = self.images.__getitems__([piece.index for piece in pieces])
+        return [self._piece(piece, item) for piece, item in zip(pieces, items, strict=True)]
+
+    def _piece(self, piece: Piece, item: dict[str, Any]) -> dict[str, Any]:
         return item if piece.sample is None else {**item, "sample": piece.sample}
 
     def shapes(self, piece: Piece) -> Shapes:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 from tifffile import TiffFile
 
+from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.png import orientation_of, read_png
 from lightning_inv.data.tiff import header, pillow_suffices, read_tiff
@@ -29,7 +30,10 @@ def refusing() -> Iterator[None]:
 
 
 def decode(
-    path: Path, channels: int, value_range: tuple[float, float] | None, least: int | None = None
+    path: Path | FileContents,
+    channels: int,
+    value_range: tuple[float, float] | None,
+    least: int | None = None,
 ) -> Picture:
     """An image file as an upright picture of so many channels, over white where it is transparent.
 
@@ -106,13 +110,13 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
 
 
 @refusing()
-def _decoded(path: Path, least: int | None = None) -> Image.Image | Numbers:
+def _decoded(path: Path | FileContents, least: int | None = None) -> Image.Image | Numbers:
     """What a file holds; a picture is upright."""
     if path.suffix.lower() == ".npy":
-        return Numbers(np.load(path, allow_pickle=False))
+        return Numbers(np.load(readable(path), allow_pickle=False))
     if path.suffix.lower() in TIFF and not pillow_suffices(path):
         return read_tiff(path)
-    with Image.open(path) as file:
+    with Image.open(readable(path)) as file:
         if file.format == "PNG" and (kind := file.tile[0][3]) in ("LA;16B", "RGB;16B", "RGBA;16B"):
             return read_png(path, kind.removesuffix(";16B"), _orientation(file, path))
         if least is not None:
@@ -123,7 +127,7 @@ def _decoded(path: Path, least: int | None = None) -> Image.Image | Numbers:
         return Numbers(np.asarray(image)) if image.mode.startswith(("I", "F")) else image
 
 
-def _orientation(image: Image.Image, path: Path) -> int:
+def _orientation(image: Image.Image, path: Path | FileContents) -> int:
     """How an open file is to be turned, as in Exif; no pixel is decoded."""
     return orientation_of(path) if image.format == "PNG" else image.getexif().get(ORIENTATION, 1)
 

@@ -1,6 +1,7 @@
 """A folder of images."""
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -90,12 +91,11 @@ class ImageFolder(ImageDataModule):
 
     def dataset(self, split: str) -> ImageDataset:
         names = image_names(self.root, self.files)
-        fractions = [hash_fraction(stem(self.root, file)) for file in self.files]
-        bound = max(self.val_fraction, min(fractions) * (1 + 1e-9)) if self.val_fraction else 0.0
+        held = held_out([stem(self.root, file) for file in self.files], self.val_fraction)
         pairs = [
             (file, name)
-            for file, name, fraction in zip(self.files, names, fractions, strict=True)
-            if split == "all" or (fraction < bound) == (split == "val")
+            for file, name, val in zip(self.files, names, held, strict=True)
+            if split == "all" or val == (split == "val")
         ]
         return FolderDataset(
             [file for file, _ in pairs],
@@ -113,6 +113,18 @@ def _told(refusals: list[Refusal], count: int) -> str:
     if setting is None:
         return f"{why} ({alike} of {count} images are broken; data.skip_broken leaves them out.)"
     return f"{why} ({alike} of {count} images are not broken, but need another {setting}.)"
+
+
+def held_out(stems: Sequence[str], share: float) -> list[bool]:
+    """Whether each image is held out for validation: about a share of them, and one at least unless it is 0.
+
+    Args:
+        stems: The paths of all images, without suffix; a hash of each decides.
+        share: In [0, 1).
+    """
+    fractions = [hash_fraction(name) for name in stems]
+    bound = max(share, min(fractions) * (1 + 1e-9)) if share else 0.0
+    return [fraction < bound for fraction in fractions]
 
 
 def hash_fraction(name: str) -> float:

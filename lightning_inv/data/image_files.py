@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from lightning_inv.data.contents import FileContents
 from lightning_inv.data.dataset import ImageDataset, Shapes
 from lightning_inv.data.decoding import decode, image_shape, verify
 from lightning_inv.data.picture import Picture
@@ -55,7 +56,7 @@ def stem(root: Path, file: Path) -> str:
 
 
 def read_image(
-    path: Path,
+    path: Path | FileContents,
     channels: int,
     size: tuple[int, int] | None = None,
     value_range: tuple[float, float] | None = None,
@@ -63,7 +64,7 @@ def read_image(
     """Reads an image file, upright, with all of its bits, over white where it is transparent.
 
     Args:
-        path: The file.
+        path: The file, or what it holds.
         channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the file,
             where the opacity counts as a channel.
         size: Height and width in pixels: scaled to cover them, then cut in the middle. None leaves it as it
@@ -83,7 +84,10 @@ def read_image(
 
 
 def open_image(
-    path: Path, channels: int, value_range: tuple[float, float] | None = None, least: int | None = None
+    path: Path | FileContents,
+    channels: int,
+    value_range: tuple[float, float] | None = None,
+    least: int | None = None,
 ) -> Picture:
     """An image file decoded, as in ``read_image``, not yet a tensor.
 
@@ -101,7 +105,7 @@ def open_image(
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def _naming(path: Path | FileContents) -> Iterator[None]:
     """Names the file in errors."""
     try:
         yield

@@ -11,19 +11,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.values import ORIENTATION, Numbers
 
 PIXELS = (b"IDAT", b"fdAT")
 END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
-def orientation_of(path: Path) -> int:
+def orientation_of(path: Path | FileContents) -> int:
     """How a PNG is to be turned, as in Exif; its pixels are passed over."""
     with Image.open(io.BytesIO(_without_pixels(path))) as image:
         return Image.Image.getexif(image).get(ORIENTATION, 1)  # that of a PNG decodes
 
 
-def _without_pixels(path: Path) -> bytes:
+def _without_pixels(path: Path | FileContents) -> bytes:
     """All of a PNG but its pixels."""
     with path.open("rb") as file:
         kept = [file.read(8)]
@@ -36,7 +37,7 @@ def _without_pixels(path: Path) -> bytes:
         return b"".join([*kept, END])
 
 
-def read_png(path: Path, kind: str, orientation: int) -> Numbers:
+def read_png(path: Path | FileContents, kind: str, orientation: int) -> Numbers:
     """A PNG of 16 bits a channel, not grey alone."""
     if kind == "LA":
         halves = _bytes(path, "RGBA")  # four bytes a pixel: high and low ones in turn
@@ -46,8 +47,8 @@ def read_png(path: Path, kind: str, orientation: int) -> Numbers:
     return Numbers(high * np.uint16(256) + low, -1, kind != "RGB", orientation)
 
 
-def _bytes(path: Path, unpacker: str) -> np.ndarray:
+def _bytes(path: Path | FileContents, unpacker: str) -> np.ndarray:
     """The bytes of a PNG that one of Pillow's unpackers gives, shape ``(H, W, C)``."""
-    with Image.open(path) as file:
+    with Image.open(readable(path)) as file:
         file.tile = [(*file.tile[0][:3], unpacker)]
         return np.asarray(file).astype(np.uint16)

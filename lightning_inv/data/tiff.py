@@ -10,13 +10,14 @@ import numpy as np
 from PIL import Image
 from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
 
+from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.values import ORIENTATION, Numbers
 
 
-def pillow_suffices(path: Path) -> bool:
+def pillow_suffices(path: Path | FileContents) -> bool:
     """Whether Pillow gives every channel and every bit of the first image of a TIFF."""
     try:
-        with Image.open(path) as file:
+        with Image.open(readable(path)) as file:
             if file.format != "TIFF":
                 return True
             tags = file.tag_v2
@@ -33,17 +34,17 @@ def pillow_suffices(path: Path) -> bool:
         return False
 
 
-def _is_one_page(path: Path) -> bool:
+def _is_one_page(path: Path | FileContents) -> bool:
     """Whether the first image is the first page and no other."""
-    with TiffFile(path) as file:
+    with TiffFile(readable(path)) as file:
         series = file.series[0]
         page = series.pages[0]
         return page.index == 0 and page.shape == header(series).values.shape
 
 
-def read_tiff(path: Path) -> Numbers:
+def read_tiff(path: Path | FileContents) -> Numbers:
     """The first image of a TIFF, whatever its numbers and channels."""
-    with TiffFile(path) as file:
+    with TiffFile(readable(path)) as file:
         series = file.series[0]
         found = header(series)._replace(values=_decoded(series))
         light = series.keyframe.photometric
