@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from restorations import ROOT, arguments
 from trainings import words
 
@@ -53,6 +54,10 @@ def finished(prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The trainings of ``ranks.py`` on two ranks."""
     folder = tmp_path_factory.mktemp("ranks")
+    (folder / "images").mkdir()
+    for k in range(5):
+        Image.new("L", (4, 4)).save(folder / "images" / f"{k}.png")
+    (folder / "images" / "3.png").write_bytes(b"broken")
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [sys.executable, *launcher, str(ROOT / "tests" / "ranks.py"), str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)

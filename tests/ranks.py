@@ -1,5 +1,6 @@
 """Trainings on the processes that torchrun has started; its argument is the folder of all of them."""
 
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from trainings import CONFIG, UNET
 
 from lightning_inv.cli import train
+from lightning_inv.data import ImageFolder, image_files
 
 BATCH = 150
 """Images of each of two ranks, so that a step sees the 300 of one."""
@@ -41,6 +43,20 @@ def ends(words: list[str], code: Path) -> None:
         code.write_text(str(ended.code))
 
 
+def verify(images: Path, told: Path) -> None:
+    """Verifies a folder with the other rank; writes what this one has looked at, and what is left."""
+    looked, verify = [], image_files.verify
+
+    def look(path: Path, *settings: Any) -> Any:
+        looked.append(path.name)
+        return verify(path, *settings)
+
+    image_files.verify = look
+    data = ImageFolder(str(images), 4, 1, skip_broken=True)
+    data.setup("fit")
+    told.write_text(json.dumps([sorted(looked), [file.name for file in data.files]]))
+
+
 def main() -> None:
     """Of each kind a straight training, one interrupted twice, and one terminated and gone on with.
 
@@ -68,6 +84,7 @@ def main() -> None:
     for steps, more in ((1, SHARED), (3, []), (6, SHARED)):
         goes_on = [*usual, *more, f"--folder={folder / 'changing'}", "--ckpt_path=auto"]
         train([*goes_on, f"--trainer.max_steps={steps}"])
+    verify(folder / "images", folder / f"verified{rank}.json")
     train([*usual, f"--folder={folder / 'local0'}", "--trainer.max_steps=1"])
     ends([*usual, f"--folder={folder / f'local{rank}'}", "--ckpt_path=auto"], folder / f"code local {rank}")
     exact = ["--trainer.accelerator=cpu", "--trainer.precision=32-true"]

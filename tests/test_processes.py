@@ -1,5 +1,6 @@
 """Two processes on one machine do what one does."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,14 @@ def test_a_training_may_begin_to_share_weights_and_cease_to(straight: Path, rank
 def test_ranks_that_see_different_checkpoints_do_not_go_on(ranks: Path) -> None:
     assert [(ranks / f"code local {rank}").read_text() for rank in range(2)] == ["2", "2"]
     assert checkpoint(ranks / "local0")["global_step"] == 1
+
+
+def test_ranks_verify_a_share_each_and_tell_one_another(ranks: Path) -> None:
+    (looked, left), (others, same) = (
+        json.loads((ranks / f"verified{rank}.json").read_text()) for rank in range(2)
+    )
+    assert left == same == ["0.png", "1.png", "2.png", "4.png"]
+    assert (looked, others) == (["0.png", "2.png", "4.png"], ["1.png", "3.png"])
 
 
 def test_blocks_that_share_weights_take_the_same_steps(ranks: Path) -> None:

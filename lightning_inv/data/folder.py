@@ -15,6 +15,7 @@ from lightning_inv.data.image_files import (
     find_images,
     image_names,
     refused,
+    refused_by_ranks,
     stem,
 )
 
@@ -74,12 +75,18 @@ class ImageFolder(ImageDataModule):
         check_range(value_range)
         self.root, self.channels, self.val_fraction = Path(root).expanduser(), channels, val_fraction
         self.verify, self.skip_broken, self.value_range = verify or skip_broken, skip_broken, value_range
+        self._bad: dict[Path, Refusal] | None = None
+
+    @cached_property
+    def _found(self) -> list[Path]:
+        return find_images(self.root)
 
     @cached_property
     def files(self) -> list[Path]:
         """All files, without those to be skipped."""
-        files = find_images(self.root)
-        bad = refused(files, self.channels, self.value_range) if self.verify else {}
+        files, bad = self._found, self._bad or {}
+        if self.verify and self._bad is None:
+            bad = refused(files, self.channels, self.value_range)
         if bad and not self.skip_broken:
             raise ValueError(_told(list(bad.values()), len(files)))
         if len(bad) == len(files):
@@ -87,16 +94,18 @@ class ImageFolder(ImageDataModule):
         return [file for file in files if file not in bad]
 
     def setup(self, stage: str) -> None:
-        self.files  # noqa: B018 (verifies them)
+        if self.verify and self._bad is None:
+            self._bad = refused_by_ranks(self._found, self.channels, self.value_range)
+        self.files  # noqa: B018 (stops at broken ones)
+
+    @cached_property
+    def _named(self) -> list[tuple[Path, str, bool]]:
+        """Each file, its name, and whether it is held out."""
+        held = held_out([stem(self.root, file) for file in self.files], self.val_fraction)
+        return list(zip(self.files, image_names(self.root, self.files), held, strict=True))
 
     def dataset(self, split: str) -> ImageDataset:
-        names = image_names(self.root, self.files)
-        held = held_out([stem(self.root, file) for file in self.files], self.val_fraction)
-        pairs = [
-            (file, name)
-            for file, name, val in zip(self.files, names, held, strict=True)
-            if split == "all" or val == (split == "val")
-        ]
+        pairs = [(file, name) for file, name, val in self._named if split == "all" or val == (split == "val")]
         return FolderDataset(
             [file for file, _ in pairs],
             [name for _, name in pairs],

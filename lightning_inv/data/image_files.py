@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import torch.distributed as dist
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -190,6 +191,19 @@ def refused(
     if highest and value_range is None:
         _warn_of_few_bits(max(highest, key=highest.get), max(highest.values()))
     return {path: refusal for path, refusal in found.items() if isinstance(refusal, Refusal)}
+
+
+def refused_by_ranks(
+    files: Sequence[Path], channels: int, value_range: tuple[float, float] | None = None
+) -> dict[Path, Refusal]:
+    """As ``refused``, each rank its share; all must ask for it."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return refused(files, channels, value_range)
+    rank, ranks = dist.get_rank(), dist.get_world_size()
+    shares: list[dict[Path, Refusal]] = [{}] * ranks
+    dist.all_gather_object(shares, refused(files[rank::ranks], channels, value_range))
+    found = {path: refusal for share in shares for path, refusal in share.items()}
+    return {path: found[path] for path in files if path in found}
 
 
 def _warn_of_few_bits(path: Path, most: int) -> None:
