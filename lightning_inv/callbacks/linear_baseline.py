@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning_inv.callbacks.tables import aligned
 from lightning_inv.denoisers import StationaryDenoiser
 from lightning_inv.modules import PriorTraining
-from lightning_inv.modules.prior_training import best_of
+from lightning_inv.modules.running_means import best_of
 
 
 class LinearBaseline(Callback):

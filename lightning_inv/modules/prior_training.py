@@ -13,12 +13,12 @@ from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-from torch.optim.swa_utils import AveragedModel
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.resuming import begin_with_a_step
-from lightning_inv.modules.sharding import local, shard, whole
+from lightning_inv.modules.running_means import best_of, running_mean
+from lightning_inv.modules.sharding import shard, whole
 from lightning_inv.modules.termination import Termination
 from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.networks import Network
@@ -174,7 +174,8 @@ class PriorTraining(LightningModule):
             )
 
     def on_train_start(self) -> None:
-        steps = self.all_gather(torch.tensor(self.global_step)).flatten().unique().tolist()
+        own = torch.tensor(self.global_step, device=self.device)
+        steps = self.all_gather(own).flatten().unique().tolist()
         if len(steps) > 1:
             raise ValueError(
                 f"the devices go on from different steps, {steps}: all nodes must see the same --folder."
@@ -265,20 +266,3 @@ class PriorTraining(LightningModule):
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
         return None if self.denoiser.network.num_classes is None else batch["label"]
-
-
-def best_of(losses: Tensor) -> Tensor:
-    """The running mean of the least loss, given those of ``validated``, shape ``()``."""
-    return losses.mean(1).argmin()
-
-
-def running_mean(denoiser: Denoiser, decay: float) -> AveragedModel:
-    """A copy of the denoiser whose weights follow it; step n uses at most a decay of (1 + n) / (10 + n)."""
-
-    @torch.no_grad()
-    def average(means: list[Tensor], weights: list[Tensor], n: Tensor | int) -> None:
-        own = [[local(tensor) for tensor in tensors] for tensors in (means, weights)]
-        torch._foreach_lerp_(*own, 1 - min(decay, (1 + int(n)) / (10 + int(n))))
-
-    mean = AveragedModel(denoiser, multi_avg_fn=average, use_buffers=False)
-    return mean.requires_grad_(False).eval()

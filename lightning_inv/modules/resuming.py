@@ -13,6 +13,8 @@ def begin_with_a_step(checkpoint: dict[str, Any], accumulate: int) -> None:
         checkpoint: The checkpoint; changed in place.
         accumulate: The batches of one step.
     """
+    if "loops" not in checkpoint:  # of weights alone; Lightning says that nothing can go on from it
+        return
     progress = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     for counts in (progress["total"], progress["current"]):
         before = counts["completed"]
