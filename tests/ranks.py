@@ -75,7 +75,7 @@ def main() -> None:
         words = [*usual, *more]
         train([*words, f"--folder={folder / f'straight {name}'}"])
         goes_on = [*words, f"--folder={folder / f'run {name}'}", "--ckpt_path=auto"]
-        for steps in (1, 3, 6):
+        for steps in (1, 4, 6):  # within a pass, and at its end
             train([*goes_on, f"--trainer.max_steps={steps}"])
         goes_on = [*words, f"--folder={folder / f'terminated {name}'}", "--ckpt_path=auto"]
         terminator = ["--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"]

@@ -58,6 +58,16 @@ def test_a_training_that_goes_on_equals_the_straight_one(straight: Path, tmp_pat
     assert_same_training(tmp_path / "run", straight)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_interrupted_within_a_pass_and_at_its_end_equals_the_straight_one(
+    straight: Path, tmp_path: Path, workers: int
+) -> None:
+    for steps in (1, 4, 6):
+        more = [f"--data.num_workers={workers}", f"--trainer.max_steps={steps}", "--ckpt_path=auto"]
+        train(words(tmp_path / "run", *more))
+    assert_same_training(tmp_path / "run", straight)
+
+
 def test_a_training_with_accumulation_that_goes_on_equals_the_straight_one(tmp_path: Path) -> None:
     accumulate = ["--trainer.accumulate_grad_batches", "2"]
     train(words(tmp_path / "straight", *accumulate))

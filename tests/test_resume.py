@@ -32,6 +32,14 @@ def test_what_is_missing_alone_is_computed(prior: Path, finished: Path, tmp_path
     assert_same(finished, tmp_path)
 
 
+def test_a_run_goes_on_with_another_batch_size(prior: Path, finished: Path, tmp_path: Path) -> None:
+    infer(arguments(prior, tmp_path, "--data.batch_size=2"))
+    for index in (1, 3, 4):
+        forget(tmp_path, index)
+    infer(arguments(prior, tmp_path, "--data.batch_size=3"))
+    assert_same(finished, tmp_path)
+
+
 def test_a_finished_run_is_only_reported(prior: Path, finished: Path, capsys: pytest.CaptureFixture) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.png")}
     capsys.readouterr()
