@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from restorations import ROOT, arguments
 from trainings import words
@@ -51,10 +52,19 @@ def finished(prior: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trainings of ``ranks.py`` on two ranks."""
-    folder = tmp_path_factory.mktemp("ranks")
-    (folder / "images").mkdir()
+def ranks(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The trainings of ``ranks.py`` on two ranks, made by the first of the processes that test."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "ranks"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "done").exists():
+            _train_on_two_ranks(folder)
+            (folder / "done").touch()
+    return folder
+
+
+def _train_on_two_ranks(folder: Path) -> None:
+    (folder / "images").mkdir(parents=True)
     for k in range(5):
         Image.new("L", (4, 4)).save(folder / "images" / f"{k}.png")
     (folder / "images" / "3.png").write_bytes(b"broken")
@@ -62,7 +72,6 @@ def ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, *launcher, str(ROOT / "tests" / "ranks.py"), str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return folder
 
 
 def images(count: int, first: int = 0) -> Images:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from helpers import refusal
 from restorations import ROOT, arguments, assert_same, forget, recorded
 
 from lightning_inv.callbacks import results
+from lightning_inv.callbacks.journal import Record
 from lightning_inv.callbacks.manifest import STALE, Manifest
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer
 from lightning_inv.modules import Restoration
@@ -52,10 +54,12 @@ def test_images_that_are_lost_are_told(
     prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     add = Manifest.add
+
+    def lose(self: Manifest, records: Iterable[Record]) -> None:
+        add(self, [record for record in records if record["index"] != 3])
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            Manifest, "add", lambda self, records: add(self, [r for r in records if r["index"] != 3])
-        )
+        patch.setattr(Manifest, "add", lose)
         told = refusal(infer, arguments(prior, tmp_path), capsys)
     assert f"of 5 images in {tmp_path} 1 have no result; the same command does them" in told
     assert infer(arguments(prior, tmp_path))["images"] == 5
