@@ -12,10 +12,12 @@ if [ -e "$folder" ]; then
 fi
 mkdir -p "$folder"
 
-training=(--data Digits --trainer.max_steps 20 --model.lr_scheduler.warmup 5 --trainer.val_check_interval 10 --samples.count 8 --samples.steps 5
-    --baseline.images 0 --trainer.log_every_n_steps 1 --trainer.logger CSVLogger --trainer.logger.name ""
-    --trainer.logger.version "" --trainer.accelerator cpu --trainer.enable_progress_bar false)
-restoring=(--data Digits --data.limit 7 --data.batch_size 3 --model.samples 2 --trainer.logger false
+training=(--data Digits --trainer.max_steps 20 --model.lr_scheduler.warmup 5 --trainer.val_check_interval 10
+    --model.noise_levels 2 --samples.count 8 --samples.steps 5 --baseline.images 0 --trainer.log_every_n_steps 1
+    --trainer.logger CSVLogger --trainer.logger.name "" --trainer.logger.version ""
+    --trainer.accelerator cpu --trainer.enable_progress_bar false)
+restoring=(--data Digits --data.limit 7 --data.batch_size 3 --model.samples 2 --model.solvers.reddiff.steps 20
+    --model.solvers.plug_and_play.steps 20 --trainer.logger false
     --trainer.accelerator cpu --trainer.enable_progress_bar false)
 
 one_process() {
