@@ -88,20 +88,30 @@ class First(ImageDataset):
         return [self.images.fingerprint(), len(self)]
 
 
-class Drawn(Dataset):
+class _Keyed(Dataset, abc.ABC):
+    """Images by keys that have an ``index`` and say more of the item."""
+
+    images: ImageDataset
+
+    def __getitem__(self, key: Any) -> dict[str, Any]:
+        return self._item(key, self.images[key.index])
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[dict[str, Any]]:
+        items = self.images.__getitems__([key.index for key in keys])
+        return [self._item(key, item) for key, item in zip(keys, items, strict=True)]
+
+    @abc.abstractmethod
+    def _item(self, key: Any, item: dict[str, Any]) -> dict[str, Any]:
+        """What the item of ``images`` is under this key."""
+
+
+class Drawn(_Keyed):
     """Images as training looks at them: mirrored or not, by their number in the stream."""
 
     def __init__(self, images: ImageDataset, seed: int, flip: bool) -> None:
         self.images, self.seed, self.flip = images, seed, flip
 
-    def __getitem__(self, draw: Draw) -> dict[str, Any]:
-        return self._drawn(draw, self.images[draw.index])
-
-    def __getitems__(self, draws: Sequence[Draw]) -> list[dict[str, Any]]:
-        items = self.images.__getitems__([draw.index for draw in draws])
-        return [self._drawn(draw, item) for draw, item in zip(draws, items, strict=True)]
-
-    def _drawn(self, draw: Draw, item: dict[str, Any]) -> dict[str, Any]:
+    def _item(self, draw: Draw, item: dict[str, Any]) -> dict[str, Any]:
         if self.flip and torch.rand((), generator=generator(self.seed, draw.number, "flip")) < 0.5:
             item = {**item, "image": item["image"].flip(-1)}
         return {**item, "number": draw.number}
@@ -114,20 +124,13 @@ class Piece(NamedTuple):
     sample: int | None = None
 
 
-class Pieces(Dataset):
+class Pieces(_Keyed):
     """Images by piece."""
 
     def __init__(self, images: ImageDataset) -> None:
         self.images = images
 
-    def __getitem__(self, piece: Piece) -> dict[str, Any]:
-        return self._piece(piece, self.images[piece.index])
-
-    def __getitems__(self, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
-        items = self.images.__getitems__([piece.index for piece in pieces])
-        return [self._piece(piece, item) for piece, item in zip(pieces, items, strict=True)]
-
-    def _piece(self, piece: Piece, item: dict[str, Any]) -> dict[str, Any]:
+    def _item(self, piece: Piece, item: dict[str, Any]) -> dict[str, Any]:
         return item if piece.sample is None else {**item, "sample": piece.sample}
 
     def shapes(self, piece: Piece) -> Shapes:

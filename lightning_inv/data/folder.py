@@ -10,7 +10,9 @@ from lightning_inv.data.dataset import ImageDataset
 from lightning_inv.data.image_files import (
     FolderDataset,
     Refusal,
+    both_sides,
     check_channels,
+    check_fraction,
     check_range,
     find_images,
     image_names,
@@ -66,11 +68,8 @@ class ImageFolder(ImageDataModule):
         shard: str | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, split, limit, flip, seed, shard)
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        if min(self.size) < 1:
-            raise ValueError(f"data.size must be positive, got {size}.")
-        if not 0 <= val_fraction < 1:
-            raise ValueError(f"data.val_fraction must be in [0, 1), got {val_fraction}.")
+        self.size = both_sides(size)
+        check_fraction(val_fraction)
         check_channels(channels)
         check_range(value_range)
         self.root, self.channels, self.val_fraction = Path(root).expanduser(), channels, val_fraction

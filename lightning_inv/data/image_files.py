@@ -216,6 +216,20 @@ def _warn_of_few_bits(path: Path, most: int) -> None:
         )
 
 
+def both_sides(size: int | Sequence[int]) -> tuple[int, int]:
+    """Height and width, given them or one number for both; raises ValueError unless they are positive."""
+    sides = (size, size) if isinstance(size, int) else tuple(size)
+    if min(sides) < 1:
+        raise ValueError(f"data.size must be positive, got {size}.")
+    return sides
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Raises ValueError unless some images are left to train on."""
+    if not 0 <= val_fraction < 1:
+        raise ValueError(f"data.val_fraction must be in [0, 1), got {val_fraction}.")
+
+
 def check_channels(channels: int) -> None:
     """Raises ValueError unless there is a channel."""
     if channels < 1:

@@ -8,6 +8,7 @@ from lightning_inv.data.base import ImageDataModule
 from lightning_inv.data.dataset import ImageDataset, Shapes
 from lightning_inv.data.image_files import (
     FolderDataset,
+    both_sides,
     check_channels,
     check_range,
     find_images,
@@ -86,9 +87,7 @@ class Photographs(ImageDataModule):
         shard: str | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, "all", limit, shard=shard)
-        self.size = (size, size) if isinstance(size, int) else size and tuple(size)
-        if self.size and min(self.size) < 1:
-            raise ValueError(f"data.size must be positive, got {size}.")
+        self.size = None if size is None else both_sides(size)
         if multiple < 1:
             raise ValueError(f"data.multiple must be at least 1, got {multiple}.")
         check_channels(channels)

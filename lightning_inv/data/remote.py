@@ -8,7 +8,15 @@ from typing import Any
 from lightning_inv.data.base import ImageDataModule
 from lightning_inv.data.dataset import ImageDataset, Shapes
 from lightning_inv.data.folder import held_out
-from lightning_inv.data.image_files import check_channels, check_range, image_names, read_image, stem
+from lightning_inv.data.image_files import (
+    both_sides,
+    check_channels,
+    check_fraction,
+    check_range,
+    image_names,
+    read_image,
+    stem,
+)
 from lightning_inv.data.storage import StoredImages
 
 
@@ -114,11 +122,8 @@ class RemoteImages(ImageDataModule):
         shard: str | None = None,
     ) -> None:
         super().__init__(batch_size, num_workers, split, limit, flip, seed, shard)
-        self.size = (size, size) if isinstance(size, int) else tuple(size)
-        if min(self.size) < 1:
-            raise ValueError(f"data.size must be positive, got {size}.")
-        if not 0 <= val_fraction < 1:
-            raise ValueError(f"data.val_fraction must be in [0, 1), got {val_fraction}.")
+        self.size = both_sides(size)
+        check_fraction(val_fraction)
         check_channels(channels)
         check_range(value_range)
         self.root, self.channels, self.val_fraction = root, channels, val_fraction
