@@ -82,6 +82,7 @@ class InferCommandLine(CommandLine):
         parser.add_lightning_class_args(Comparison, "compare")  # it checks before the other one writes
         parser.add_lightning_class_args(ResultWriter, "output")
         parser.link_arguments("folder", "output.folder")
+        parser.link_arguments("packages", "model.packages")
         parser.link_arguments("folder", "compare.folder")
         parser.add_argument("--tune", type=Search | None, default=None, help="search settings instead")
 

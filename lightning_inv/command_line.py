@@ -22,6 +22,7 @@ from lightning_inv.configuration import completed, merge, read_config, split_wor
 from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.messages import explain
+from lightning_inv.trusted import packages_of, trust
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
@@ -94,6 +95,12 @@ class CommandLine(LightningCLI):
         parser.add_argument(
             "--traceback", type=bool, default=False, help="show where in the code an error arose"
         )
+        parser.add_argument(
+            "--packages",
+            type=list[str],
+            default=[],
+            help="packages of yours, such as [my_file], whose classes files may name",
+        )
         parser.link_arguments("folder", "trainer.default_root_dir")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
@@ -142,6 +149,8 @@ def merged(defaults: Path, words: list[str]) -> Iterator[str]:
         for file in (defaults, *files):
             tree = merge(tree, read_config(file))
         tree = completed(switch_classes(tree, flags))
+        trust(trusted := packages_of(flags))
+        check_packages(tree.get("packages"), trusted)
     except (ValueError, yaml.YAMLError) as error:
         fail(" ".join(str(error).split()))
     saved = sys.argv
@@ -153,6 +162,15 @@ def merged(defaults: Path, words: list[str]) -> Iterator[str]:
             yield str(config)
         finally:
             sys.argv = saved
+
+
+def check_packages(told: Any, trusted: list[str]) -> None:
+    """Raises ValueError where files say that packages be trusted which the command line does not name."""
+    told = told if isinstance(told, list) else [told]
+    if others := [str(name) for name in told if name is not None and name not in trusted]:
+        raise ValueError(
+            f"files cannot vouch for packages; name them yourself: --packages [{','.join(others)}]."
+        )
 
 
 def say(trainer: Trainer, text: str) -> None:

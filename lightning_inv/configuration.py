@@ -16,6 +16,10 @@ ATOMIC = frozenset({"problems", "solvers", "terms", "callbacks", "logger"})
 """Keys whose value a later file of the command line replaces as a whole; one that includes it refines it."""
 
 
+LARGEST, MOST_PARTS = 2**20, 100_000
+"""The bytes of a configuration, and the parts that it unfolds to, at most."""
+
+
 def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file of settings; those of the file that its key ``include`` names lie beneath, key by key.
 
@@ -31,12 +35,7 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     """
     if (here := Path(path).resolve()) in above:
         raise ValueError(f"the configuration {path} includes itself, by way of {above[-1]}.")
-    try:
-        content = yaml.safe_load(Path(path).read_bytes())
-    except OSError as error:
-        raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
+    content = load_yaml(Path(path))
     if not isinstance(content, dict):
         raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
     if isinstance(model := content.get("model"), dict) and isinstance(model.get("problems"), dict):
@@ -50,6 +49,54 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     if not isinstance(beneath, str):
         raise ValueError(f"include in {path} must name one file, got {beneath!r}.")
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
+
+
+def load_yaml(path: Path) -> Any:
+    """What a YAML file holds; it may be a stranger's.
+
+    Raises:
+        ValueError: It cannot be read, is not YAML, or is too large, be it by what refers to parts of it.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise ValueError(f"it has more than {LARGEST} bytes")
+        content = yaml.safe_load(text)
+        _count(content, {})
+    except OSError as error:
+        raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
+    except RecursionError:
+        raise ValueError(f"the configuration {path} is nested too deeply.") from None
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
+    return content
+
+
+def _count(value: Any, known: dict[int, int | None]) -> int:
+    """The parts of a value, those that are referred to again counted again.
+
+    Args:
+        value: The value.
+        known: The count of each list or mapping seen so far, by its identity; None while it is counted.
+
+    Raises:
+        ValueError: It holds itself, or more than ``MOST_PARTS``, or keys that are no text.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    if known.get(id(value), 0) is None:
+        raise ValueError("a part of it holds itself")
+    if id(value) not in known:
+        known[id(value)] = None
+        for key in value if isinstance(value, dict) else ():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key!r} is no text")
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_count(part, known) for part in parts)
+    if known[id(value)] > MOST_PARTS:
+        raise ValueError(f"it has more than {MOST_PARTS} parts, those counted again that are referred to")
+    return known[id(value)]
 
 
 def _problem(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """What jsonargparse says of a wrong argument, in one sentence."""
 
 import difflib
-import importlib
 import inspect
 import re
+import sys
 from typing import Any, get_args
 
 NOISE = (
@@ -36,6 +36,12 @@ def explain(message: str, hints: dict[str, Any]) -> str:
             parts.append(f"{match[1].rpartition('.')[2]}:")
         elif match := re.fullmatch(r"Expected a dot import path string: (.+)", text):
             parts.append(f"there is no class {match[1]!r}; known: {', '.join(sorted(classes(hint)))}.")
+        elif match := re.fullmatch(r"Importing '(.+?)' is not allowed.*", text):
+            package = match[1].partition(".")[0]
+            trusted = (
+                "" if package in sys.stdlib_module_names else f"; if you trust it, --packages [{package}]"
+            )
+            parts.append(f"a file may not name {match[1]!r}{trusted}.")
         elif match := re.fullmatch(r"Option '(.+)' is not accepted", text):
             near = difflib.get_close_matches(match[1], hints, 1)
             parts.append(f"there is no {match[1]!r}" + (f", did you mean {near[0]!r}?" if near else "."))
@@ -47,9 +53,10 @@ def explain(message: str, hints: dict[str, Any]) -> str:
 
 
 def arguments(class_path: str) -> dict[str, Any]:
-    """The annotations of the constructor of a class that jsonargparse has imported."""
+    """The annotations of the constructor of a class; none unless its module is imported already."""
     module, _, name = class_path.rpartition(".")
-    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+    found = getattr(sys.modules.get(module), name, None)
+    parameters = inspect.signature(found).parameters if callable(found) else {}
     return {name: parameter.annotation for name, parameter in parameters.items()}
 
 
