@@ -15,7 +15,7 @@ LAYERS = [
     {"data"},
     {"modules"},
     {"callbacks"},
-    {"launchers"},
+    {"launchers", "trusted"},
     {"command_line", "tuning"},
     {"folders"},
     {"folder_defaults"},
