@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -16,15 +17,19 @@ BLOCK = 20_000
 PLACE = np.dtype([("index", np.int64), ("file", np.int32), ("offset", np.int64)])
 """Where the record of an index is."""
 
+END = b', "crc32": "%08x"}\n'
+"""How a line ends: a checksum of all that is before it."""
+LENGTH = len(END % 0)
+
 Record = dict[str, Any]
 
 
 class Journal:
-    """Records in the files of one folder: a line is a record, plain data with an ``index``.
+    """Records in the files of one folder: a line is a record, plain data with an ``index``, and a checksum.
 
     Each process appends to a file of its own, whose name begins with the time it was made at, and no file is
-    ever changed otherwise. What a killed process or a full disk has cut off is no record. Of several records
-    of one index the last file's last counts.
+    ever changed otherwise. What a killed process or a full disk has cut off is no record, nor is a line that
+    its checksum does not fit. Of several records of one index the last file's last counts.
 
     Args:
         folder: The folder.
@@ -40,7 +45,7 @@ class Journal:
         Raises:
             OSError: They could not be written. What is appended later goes to another file.
         """
-        lines = b"".join(json.dumps(record, allow_nan=False).encode() + b"\n" for record in records)
+        lines = b"".join(_line(record) for record in records)
         file, self._file = self._file or self._new(), None
         try:
             file.write(lines)
@@ -70,7 +75,7 @@ class Journal:
                 with files[k].open("rb") as file:
                     for place in own:
                         file.seek(place["offset"])
-                        found[int(place["index"])] = json.loads(file.readline())
+                        found[int(place["index"])] = _record(file.readline())
             yield from (found[index] for index in sorted(found))
 
     def _places(self) -> tuple[list[Path], np.ndarray]:
@@ -92,11 +97,21 @@ def _places_in(path: Path, k: int) -> Iterator[tuple[int, int, int]]:
             offset += len(line)
 
 
+def _line(record: Record) -> bytes:
+    text = json.dumps(record, allow_nan=False).encode().removesuffix(b"}")
+    return text + END % zlib.crc32(text)
+
+
+def _record(line: bytes) -> Record:
+    record = json.loads(line)
+    del record["crc32"]
+    return record
+
+
 def _index(line: bytes) -> int | None:
     """The index of a record; None if it is not whole."""
-    try:
-        record = json.loads(line) if line.endswith(b"\n") else None
-    except ValueError:
+    text = line[:-LENGTH]
+    if line[-LENGTH:] != END % zlib.crc32(text):
         return None
-    index = record.get("index") if isinstance(record, dict) else None
+    index = json.loads(line).get("index")
     return index if isinstance(index, int) else None

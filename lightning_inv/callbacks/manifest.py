@@ -25,6 +25,8 @@ SHELF = 10_000
 """The pictures in one folder."""
 STALE = 3600.0
 """Seconds after which a file that was begun is taken for left behind."""
+CHECKSUM = "sha256"
+"""The key of the hash of all other settings."""
 
 
 def picture_path(folder: Path, index: int, name: str) -> Path:
@@ -67,7 +69,7 @@ class Manifest:
             shared: Whether other runs may be writing to the folder; not with ``overwrite``.
 
         Raises:
-            ValueError: The folder holds results of other settings.
+            ValueError: The folder holds results of other settings, or nobody can tell of which.
         """
         done, held = self.done(), self._held()
         differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
@@ -86,7 +88,7 @@ class Manifest:
                 if time.time() - part.stat().st_mtime > STALE:
                     part.unlink()
         if differ:
-            write_json(self.path, settings)
+            write_json(self.path, settings | {CHECKSUM: digest(settings)})
         return done
 
     def done(self) -> set[int]:
@@ -94,12 +96,21 @@ class Manifest:
         return self.journal.indices()
 
     def _held(self) -> dict[str, Any]:
-        """The settings that the folder was made with; empty if they are not known."""
+        """The settings that the folder was made with; empty if it is new."""
         try:
             content = json.loads(self.path.read_bytes())
-        except (FileNotFoundError, ValueError):
+            told = content.pop(CHECKSUM, None)  # none before there was one
+            whole = told in (None, digest(content))
+        except FileNotFoundError:
             return {}
-        return content if isinstance(content, dict) else {}
+        except (AttributeError, RecursionError, TypeError, ValueError):
+            whole = False
+        if not whole:
+            raise ValueError(
+                f"{self.path} is damaged, so nobody can tell what the results beside it are of. "
+                "Give --folder another name, or put back a copy of that file."
+            )
+        return content
 
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
