@@ -1,11 +1,12 @@
 """Files: written whole or not at all, and read without running anything in them."""
 
 import hashlib
+import json
 import os
 import socket
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,10 +15,15 @@ from uuid import uuid4
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
+DIGEST = "sha256"
+"""The entry of a header with the hash of all that a file of weights holds besides."""
+LONGEST_HEADER = 2**22
+"""The bytes that the header of a file of weights may have."""
 
 
 def own_name() -> str:
@@ -72,8 +78,12 @@ def read_array(path: Path) -> Tensor:
         ValueError: There is no such file, or it holds something else than numbers.
     """
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False).astype(np.float64))
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no regular file")
+        values = np.load(path, mmap_mode="r", allow_pickle=False)  # which is not larger than its file
+        _check_memory(path, 8 * values.size)
+        return torch.from_numpy(values.astype(np.float64))
+    except (OSError, ValueError, TypeError, AttributeError, MemoryError, OverflowError) as error:
         raise ValueError(f"the array {path} cannot be read: {error}.") from None
 
 
@@ -86,20 +96,78 @@ def shipped(path: str | Path) -> Path:
     return path
 
 
+def write_weights(
+    path: Path, header: Mapping[str, str], weights: Mapping[str, Tensor], parts: Path | None = None
+) -> None:
+    """Writes a safetensors file with a digest of what it holds, whole or not at all.
+
+    Args:
+        path: The file.
+        header: The entries of its header.
+        weights: The tensors.
+        parts: The folder that it is written in, see ``atomic_write``.
+
+    Raises:
+        OSError: The file could not be written.
+    """
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    data = save(weights, {**header, DIGEST: digest_of(header, weights)})
+    with atomic_write(path, parts) as file:
+        file.write(data)
+
+
+def digest_of(header: Mapping[str, str], weights: Mapping[str, Tensor]) -> str:
+    """A hash of the entries of a header and of tensors that are contiguous on the CPU, without a copy.
+
+    It tells of damage, not of forgery: whoever changes a file can change its digest, too.
+    """
+    found = hashlib.sha256(json.dumps(sorted(header.items())).encode())
+    for name, tensor in sorted(weights.items()):
+        found.update(json.dumps([name, str(tensor.dtype), *tensor.shape]).encode())
+        found.update(tensor.flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
+
+
 def read_weights(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header and the tensors of a safetensors file.
+    """The header and the tensors of a safetensors file, whose digest is compared if it has one.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is truncated or of another format.
+        ValueError: The file is truncated, damaged or of another format.
     """
-    if not path.is_file():
+    if not path.is_file():  # or it is a pipe or a device, which might have no end
         raise FileNotFoundError(f"there is no file of weights {path}.")
+    _check_sizes(path)
     try:
         with safe_open(path, "pt") as file:
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
+            header = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            told = header.pop(DIGEST, None)
+            whole = told is None or told == digest_of(header, weights)
+    except (SafetensorError, RuntimeError, TypeError) as error:  # torch knows not all types, nor all shapes
         raise ValueError(f"{path} is truncated or not a safetensors file: {error}.") from None
+    if not whole:
+        raise ValueError(f"{path} is damaged: what it holds does not fit its digest.")
+    return header, weights
+
+
+def _check_sizes(path: Path) -> None:
+    """Raises ValueError where reading a file of weights would take more time or memory than it is worth."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(
+            f"{path} is truncated or not a safetensors file: its header would have {length} bytes, "
+            f"more than {LONGEST_HEADER}."
+        )
+    _check_memory(path, path.stat().st_size)
+
+
+def _check_memory(path: Path, size: int) -> None:
+    """Raises ValueError if what a file holds is larger than the memory of this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else size
+    if size > memory:
+        raise ValueError(f"{path} holds {size} bytes, more than the {memory} of the memory of this machine.")
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from torch import Tensor
 
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.files import atomic_write, read_weights, shipped
+from lightning_inv.files import read_weights, shipped, write_weights
 from lightning_inv.networks import Network
 from lightning_inv.recipes import build
 from lightning_inv.schedules import Schedule
@@ -53,10 +52,8 @@ def save_prior(
     except TypeError as error:
         raise ValueError(f"{type(denoiser).__name__} cannot be described in a file: {error}.") from None
     weights = denoiser.state_dict() if weights is None else weights
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    data = save({name: tensor.half() if half else tensor for name, tensor in weights.items()}, header)
-    with atomic_write(Path(path)) as file:
-        file.write(data)
+    weights = {name: tensor.half() if half else tensor for name, tensor in weights.items()}
+    write_weights(Path(path), header, weights)
 
 
 def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:

@@ -2,14 +2,22 @@
 
 import json
 from bisect import bisect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from helpers import tiny_prior
+from safetensors.torch import save_file
+from torch import Tensor
 
 from lightning_inv.callbacks.journal import Journal
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.spread import SampleFiles, Tally
+from lightning_inv.files import read_weights, write_weights
+from lightning_inv.priors import load_prior, save_prior
 
 pytestmark = pytest.mark.faults
 
@@ -22,6 +30,17 @@ def flipped(path: Path, count: int) -> Iterator[int]:
         path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
         yield at
     path.write_bytes(content)
+
+
+def read_or_refused(read: Callable[[Path], Any], path: Path) -> Any:
+    """What is read, or None if the answer is one sentence that names the file."""
+    try:
+        return read(path)
+    except ValueError as error:
+        said = str(error)
+    assert str(path) in said
+    assert "\n" not in said
+    return None
 
 
 # Records
@@ -92,3 +111,66 @@ def test_a_flipped_bit_of_a_manifest_mixes_no_results(results: Manifest) -> None
 def test_a_manifest_without_a_checksum_is_read_as_ever(results: Manifest) -> None:
     results.path.write_text(json.dumps(SETTINGS))
     assert results.open(SETTINGS, overwrite=False) == {0}
+
+
+# Files of weights
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_flipped_bit_of_a_prior_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
+    path, saved = tmp_path / "prior.safetensors", tiny_prior()
+    save_prior(path, saved, {"steps": 3})
+    for at in flipped(path, 300):
+        loaded = read_or_refused(load_prior, path)
+        if loaded is not None:
+            assert same(loaded.state_dict(), saved.state_dict()), at
+            assert loaded.recipe == saved.recipe, at
+
+
+def test_a_flipped_bit_of_the_weights_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "prior.safetensors"
+    save_prior(path, tiny_prior(), {})
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(ValueError, match=r"prior\.safetensors is damaged: what it holds does not fit"):
+        load_prior(path)
+
+
+def test_weights_without_a_digest_are_read_as_ever(tmp_path: Path) -> None:
+    save_file({"a": torch.arange(3.0)}, tmp_path / "a.safetensors", {"told": "b"})
+    header, weights = read_weights(tmp_path / "a.safetensors")
+    assert header == {"told": "b"}
+    assert weights["a"].tolist() == [0, 1, 2]
+
+
+ODD = {
+    "no dimension": torch.tensor(3.0),
+    "no number": torch.zeros(2, 0),
+    "bool": torch.tensor([True, False]),
+    "half": torch.ones(3, dtype=torch.bfloat16),
+    "complex": torch.ones(2, dtype=torch.complex64),
+    "in turns": torch.arange(6.0).view(2, 3).mT,
+}
+
+
+def test_tensors_of_every_kind_have_a_digest(tmp_path: Path) -> None:
+    write_weights(tmp_path / "a.safetensors", {"told": "b"}, ODD)
+    header, weights = read_weights(tmp_path / "a.safetensors")
+    assert header == {"told": "b"}
+    assert same(weights, ODD)
+
+
+def test_samples_in_a_tally_with_a_flipped_bit_are_drawn_again(tmp_path: Path) -> None:
+    """They must not count as drawn and yet be missing when all are put together."""
+    files, x = SampleFiles(tmp_path / "tallies", tmp_path / "parts"), torch.rand(1, 4, 4)
+    files.add(7, 0, {"a": x}, {"a": {"psnr": 21.5}})
+    files.write()
+    (path,) = (tmp_path / "tallies").iterdir()
+    for at in flipped(path, 100):
+        if files.drawn():  # the key of the digest was hit, and nothing else
+            assert same({"mean": Tally.read(path).moments["a"].mean}, {"mean": x.double()}), at
+            assert b'"sha256"' not in path.read_bytes()
+    assert files.drawn() == {7: {0}}

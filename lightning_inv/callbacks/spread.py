@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from lightning_inv.callbacks.journal import Record
 from lightning_inv.callbacks.scores import QUALITY, finite
-from lightning_inv.files import atomic_write, own_name
+from lightning_inv.files import own_name, read_weights, write_weights
 from lightning_inv.metrics import psnr, ssim
 from lightning_inv.moments import Moments
 
@@ -53,33 +51,25 @@ class Tally:
         for name, moments in self.moments.items():
             tensors |= {f"{name}/mean": moments.mean, f"{name}/squares": moments.squares}
         told = {"index": self.index, "samples": self.samples, "sums": self.sums}
-        with atomic_write(path, parts) as file:
-            file.write(save({key: x.contiguous() for key, x in tensors.items()}, {"tally": json.dumps(told)}))
+        write_weights(path, {"tally": json.dumps(told)}, tensors, parts)
 
     @classmethod
-    def read(cls, path: Path, whole: bool = True) -> "Tally":
+    def read(cls, path: Path) -> "Tally":
         """Reads the file of a tally.
 
-        Args:
-            path: The file.
-            whole: Whether to read the moments, too.
-
         Raises:
+            FileNotFoundError: There is no such file.
             ValueError: It is damaged.
         """
+        header, tensors = read_weights(path)
         try:
-            with safe_open(path, "pt") as file:
-                told = json.loads((file.metadata() or {})["tally"])
-                moments = {
-                    name: Moments(
-                        len(told["samples"]),
-                        file.get_tensor(f"{name}/mean"),
-                        file.get_tensor(f"{name}/squares"),
-                    )
-                    for name in (told["sums"] if whole else ())
-                }
+            told = json.loads(header["tally"])
+            moments = {
+                name: Moments(len(told["samples"]), tensors[f"{name}/mean"], tensors[f"{name}/squares"])
+                for name in told["sums"]
+            }
             return cls(told["index"], told["samples"], moments, told["sums"])
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no tally of samples: {error}.") from None
 
 
@@ -137,7 +127,7 @@ class SampleFiles:
         """The samples of each image that are drawn."""
         found: dict[int, set[int]] = {}
         for index, paths in self._paths().items():
-            for tally in _disjoint(paths, whole=False):
+            for tally in _disjoint(paths):
                 found.setdefault(index, set()).update(tally.samples)
         return {index: frozenset(samples) for index, samples in found.items()}
 
@@ -162,12 +152,12 @@ class SampleFiles:
         return found
 
 
-def _disjoint(paths: Sequence[Path], whole: bool = True) -> Iterator[Tally]:
+def _disjoint(paths: Sequence[Path]) -> Iterator[Tally]:
     """The tallies of files that are there, not damaged, and have no sample that one before has."""
     seen: set[int] = set()
     for path in paths:
         try:
-            tally = Tally.read(path, whole)
+            tally = Tally.read(path)
         except (ValueError, FileNotFoundError):  # or it was merged just now
             continue
         if seen.isdisjoint(tally.samples):
