@@ -2,16 +2,14 @@
 
 import json
 from bisect import bisect
-from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from damage import flipped, read_or_refused, same
 from helpers import tiny_prior
 from safetensors.torch import save_file
-from torch import Tensor
 
 from lightning_inv.callbacks.journal import Journal
 from lightning_inv.callbacks.manifest import Manifest
@@ -20,27 +18,6 @@ from lightning_inv.files import read_weights, write_weights
 from lightning_inv.priors import load_prior, save_prior
 
 pytestmark = pytest.mark.faults
-
-
-def flipped(path: Path, count: int) -> Iterator[int]:
-    """Flips one bit of a file at a time, at so many places, evenly; tells the byte, and puts it back."""
-    content, end = path.read_bytes(), 8 * path.stat().st_size
-    for k in range(count):
-        at, bit = divmod(k * (end - 1) // (count - 1), 8)
-        path.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
-        yield at
-    path.write_bytes(content)
-
-
-def read_or_refused(read: Callable[[Path], Any], path: Path) -> Any:
-    """What is read, or None if the answer is one sentence that names the file."""
-    try:
-        return read(path)
-    except ValueError as error:
-        said = str(error)
-    assert str(path) in said
-    assert "\n" not in said
-    return None
 
 
 # Records
@@ -114,10 +91,6 @@ def test_a_manifest_without_a_checksum_is_read_as_ever(results: Manifest) -> Non
 
 
 # Files of weights
-
-
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_a_flipped_bit_of_a_prior_is_noticed_or_changes_nothing(tmp_path: Path) -> None:

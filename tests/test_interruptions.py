@@ -84,7 +84,9 @@ def test_a_newest_checkpoint_that_is_cut_off_gives_way_to_the_one_before(
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     assert [checkpoint(tmp_path / "run", name)["global_step"] for name in ("last", "previous")] == [4, 3]
     last.write_bytes(last.read_bytes()[:length])
-    with pytest.warns(UserWarning, match=r"last\.ckpt cannot be read, it is cut off; .*previous\.ckpt"):
+    with pytest.warns(
+        UserWarning, match=r"last\.ckpt cannot be read, it is cut off or damaged; .*previous\.ckpt"
+    ):
         train(words(tmp_path / "run", "--ckpt_path", "last"))
     assert_same_training(tmp_path / "run", straight)
 
@@ -95,7 +97,7 @@ def test_where_no_checkpoint_is_whole_all_are_named(tmp_path: Path, capsys: pyte
         (tmp_path / "run" / "checkpoints" / f"{name}.ckpt").write_bytes(b"half")
     said = refusal(train, words(tmp_path / "run", "--ckpt_path", "auto"), capsys)
     assert "last.ckpt and " in said
-    assert "previous.ckpt cannot be read: the files are cut off" in said
+    assert "previous.ckpt cannot be read: cut off or damaged" in said
 
 
 def test_auto_begins_where_there_is_nothing_to_go_on_with_and_else_goes_on(

@@ -1,5 +1,6 @@
 """Checkpoints on disk: plain data, written whole or not at all."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,40 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         map_location: Callable | None = lambda storage, location: storage,
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
-        try:
-            return torch.load(path, map_location=map_location, weights_only=True)
-        except FileNotFoundError:
-            raise
-        except Exception as error:  # torch raises four kinds of errors for damaged files
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ValueError(f"{path} is not a readable checkpoint ({reason}).") from None
+        return read_checkpoint(Path(path), map_location)
+
+
+def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False) -> dict[str, Any]:
+    """What a checkpoint holds; nothing is unpickled.
+
+    Args:
+        path: The file.
+        map_location: Where tensors go, as in ``torch.load``.
+        mapped: Leave the tensors in the file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is cut off or damaged, or no checkpoint.
+    """
+    try:
+        _check_archive(path)
+        return torch.load(str(path), map_location=map_location, weights_only=True, mmap=mapped)
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # zipfile and torch raise ten kinds of errors for damaged files
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} is not a readable checkpoint ({reason}).") from None
+
+
+def _check_archive(path: Path) -> None:
+    """Raises ValueError unless the archive is whole, as torch does not ask, and no larger than its file."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("parts of it are compressed")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        if damaged := archive.testzip():
+            raise ValueError(f"{damaged} in it is damaged")

@@ -1,6 +1,6 @@
 """Checkpoints of a training: when they are written, and which one a run goes on from."""
 
-import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.modules import PriorTraining
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -112,7 +113,7 @@ def checkpoint_of(ckpt_path: str | None, folder: Path) -> str | Path | None:
 def newest(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run; None where there is none at all.
 
-    Where it is that before, because the newest is cut off, a warning says so.
+    Where it is that before, because the newest is cut off or damaged, a warning says so.
 
     Args:
         folder: The folder of checkpoints.
@@ -121,9 +122,17 @@ def newest(folder: Path) -> Path | None:
         ValueError: There are checkpoints, but none is whole.
     """
     found = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
-    whole = next((path for path in found if zipfile.is_zipfile(path)), None)  # its table is at the end
+    whole = next(filter(_is_whole, found), None)
     if found and whole is None:
-        raise ValueError(f"{' and '.join(map(str, found))} cannot be read: the files are cut off.")
+        raise ValueError(f"{' and '.join(map(str, found))} cannot be read: cut off or damaged.")
     if found and whole != found[0]:
-        rank_zero_warn(f"{found[0]} cannot be read, it is cut off; going on from {whole}, the one before.")
+        rank_zero_warn(
+            f"{found[0]} cannot be read, it is cut off or damaged; going on from {whole}, the one before."
+        )
     return whole
+
+
+def _is_whole(path: Path) -> bool:
+    with suppress(FileNotFoundError, ValueError):
+        return bool(read_checkpoint(path, mapped=True))
+    return False
