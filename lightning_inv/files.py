@@ -22,7 +22,7 @@ ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
 DIGEST = "sha256"
 """The entry of a header with the hash of all that a file of weights holds besides."""
-LONGEST_HEADER = 2**22
+LONGEST_HEADER = 2**21
 """The bytes that the header of a file of weights may have."""
 
 

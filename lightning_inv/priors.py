@@ -15,11 +15,14 @@ from torch import Tensor
 
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.files import read_weights, shipped, write_weights
+from lightning_inv.limits import limited
 from lightning_inv.networks import Network
 from lightning_inv.recipes import build
 from lightning_inv.schedules import Schedule
 
 FORMAT = "lightning_inv.prior/1"
+LONGEST_RECIPE = 2**15
+"""The characters that the recipe in a header may have."""
 
 
 def save_prior(
@@ -70,19 +73,28 @@ def load_prior(path: str | Path, packages: Sequence[str] = ()) -> Denoiser:
     """
     header, weights = _read(path)
     if header.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is not a prior of this version: format {header.get('format')!r}, not {FORMAT!r}."
-        )
+        found = repr(header.get("format"))[:100]
+        raise ValueError(f"{path} is not a prior of this version: format {found}, not {FORMAT!r}.")
     try:
-        recipe = json.loads(header["denoiser"])
-        denoiser = build(recipe, (Denoiser, Network, Schedule), packages)
-        if not isinstance(denoiser, Denoiser):
-            raise ValueError(f"{recipe['class_path']!r} is not a Denoiser.")
+        denoiser = _built(header["denoiser"], weights, packages)
         denoiser.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
     except (KeyError, ValueError, RuntimeError) as error:
-        reason = textwrap.shorten(str(error), 400, placeholder=" ...")  # torch lists every weight
+        reason = textwrap.shorten(str(error)[:4000], 400, placeholder=" ...")  # torch lists every weight
         raise ValueError(f"{path} does not describe a prior that can be built: {reason}") from None
     return denoiser.eval().requires_grad_(False)
+
+
+def _built(text: str, weights: Mapping[str, Tensor], packages: Sequence[str]) -> Denoiser:
+    """The denoiser of a recipe, if it is not much larger than these weights, which are not loaded yet."""
+    if len(text) > LONGEST_RECIPE:
+        raise ValueError(f"its recipe has {len(text)} characters, more than {LONGEST_RECIPE}.")
+    recipe, held = json.loads(text), sum(tensor.numel() for tensor in weights.values())
+    # Far above what networks need: some register a weight twice, or hold tables that are in no file.
+    with limited(numbers=4 * held + 2**26, parts=10 * len(weights) + 10_000):
+        denoiser = build(recipe, (Denoiser, Network, Schedule), packages)
+    if not isinstance(denoiser, Denoiser):
+        raise ValueError(f"{recipe['class_path']!r} is not a Denoiser.")
+    return denoiser
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
@@ -94,9 +106,12 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     """
     header, _ = _read(path)
     try:
-        return json.loads(header.get("provenance", "{}"))
-    except ValueError as error:
+        told = json.loads(header.get("provenance", "{}"))
+    except (RecursionError, ValueError) as error:
         raise ValueError(f"{path} holds damaged provenance: {error}.") from None
+    if not isinstance(told, dict):
+        raise ValueError(f"{path} holds damaged provenance: {str(told)[:100]!r} has no names.")
+    return told
 
 
 def _read(path: str | Path) -> tuple[dict[str, str], dict[str, Tensor]]:

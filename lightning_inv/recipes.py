@@ -9,11 +9,13 @@ import functools
 import importlib
 import inspect
 from collections.abc import Sequence
-from types import NoneType
+from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 TRUSTED = ("lightning_inv",)
 """Packages whose classes a file may name."""
+DEPTH = 20
+"""How deep recipes and lists may lie within a recipe."""
 
 
 class Recorded:
@@ -74,13 +76,16 @@ def describe(settings: Any) -> dict[str, Any]:
     return {"class_path": _path(type(settings)), "init_args": fields}
 
 
-def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[str] = ()) -> Any:
+def build(
+    recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[str] = (), depth: int = DEPTH
+) -> Any:
     """Builds the object of a recipe.
 
     Args:
         recipe: The recipe; it may come from a stranger's file.
         kinds: The classes allowed, at every level of the recipe.
         packages: Packages that are trusted besides ``lightning_inv``. Nothing outside them is imported.
+        depth: How deep recipes and lists may lie within it.
 
     Raises:
         ValueError: The recipe is malformed, names a class outside the trusted packages, or one that is not
@@ -92,8 +97,10 @@ def build(recipe: dict[str, Any], kinds: tuple[type, ...], packages: Sequence[st
     found = _trusted_class(path, kinds, packages)
     if not isinstance(given, dict):
         raise ValueError(f"init_args of {path!r} must have names, got {given!r}.")
-    arguments = {name: _part(value, kinds, packages) for name, value in given.items()}
+    arguments = {name: _part(value, kinds, packages, depth - 1) for name, value in given.items()}
     _check_parts(found, arguments)
+    if found.__module__.split(".")[0] in TRUSTED:  # others may annotate as they like
+        _check_types(found, arguments)
     try:
         return found(**arguments)
     except Exception as error:  # a constructor may fail in any way on a stranger's arguments
@@ -107,18 +114,44 @@ def _trusted_class(path: str, kinds: tuple[type, ...], packages: Sequence[str]) 
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name, None)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a module may fail in any way
         raise ValueError(f"class {path!r} cannot be imported: {error}.") from None
     if not (isinstance(found, type) and issubclass(found, kinds)):
         raise ValueError(f"{path!r} is not a {' or '.join(kind.__name__ for kind in kinds)}.")
     return found
 
 
-def _part(value: Any, kinds: tuple[type, ...], packages: Sequence[str]) -> Any:
+def _part(value: Any, kinds: tuple[type, ...], packages: Sequence[str], depth: int) -> Any:
     """An argument, built if it is a recipe or a list with recipes in it."""
+    if not isinstance(value, list | dict):
+        return value
+    if depth < 0:
+        raise ValueError(f"recipes and lists lie more than {DEPTH} deep in it.")
     if isinstance(value, list):
-        return [_part(item, kinds, packages) for item in value]
-    return build(value, kinds, packages) if isinstance(value, dict) else value
+        return [_part(item, kinds, packages, depth - 1) for item in value]
+    return build(value, kinds, packages, depth)
+
+
+def _check_types(found: type, arguments: dict[str, Any]) -> None:
+    """Raises ValueError where a constructor asks for numbers and is given text, and the like."""
+    for name, parameter in inspect.signature(found).parameters.items():
+        if name in arguments and not _fits(arguments[name], parameter.annotation):
+            raise ValueError(
+                f"argument {name!r} of {_path(found)!r} must be of type "
+                f"{inspect.formatannotation(parameter.annotation)}, got {arguments[name]!r}."
+            )
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether plain data or an object is what an annotation asks for."""
+    choices = get_args(annotation)
+    if annotation in (Any, inspect.Parameter.empty):
+        return True
+    if isinstance(annotation, UnionType):
+        return any(_fits(value, choice) for choice in choices)
+    if get_origin(annotation) in (Sequence, list):
+        return isinstance(value, list) and all(_fits(item, choices[0]) for item in value)
+    return isinstance(value, int | float if annotation is float else annotation)
 
 
 def _check_parts(found: type, arguments: dict[str, Any]) -> None:

@@ -28,6 +28,10 @@ itself, as guided diffusion does; quadratically, dense where there is little noi
 (sigma_t / alpha_t)^(1/7) is even, as Karras et al. (2022) do, which needs a schedule."""
 
 
+LONGEST = 10**6
+"""The most times of a schedule; it may come from a stranger's file."""
+
+
 class Schedule(Recorded, nn.Module, abc.ABC):
     """A variance-preserving schedule given by its betas.
 
@@ -118,8 +122,8 @@ def time_grid(steps: int, T: int, spacing: Spacing = "even") -> Tensor:
 
 
 def _check_length(T: int) -> int:
-    if T < 1:
-        raise ValueError(f"T must be at least 1, got {T}.")
+    if not 1 <= T <= LONGEST:
+        raise ValueError(f"T must be in [1, {LONGEST}], got {T}.")
     return T
 
 

@@ -7,7 +7,18 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"configuration", "messages", "recipes", "noise", "linalg", "files", "fingerprints", "memory", "moments"},
+    {
+        "configuration",
+        "files",
+        "fingerprints",
+        "limits",
+        "linalg",
+        "memory",
+        "messages",
+        "moments",
+        "noise",
+        "recipes",
+    },
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
