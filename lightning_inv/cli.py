@@ -35,6 +35,7 @@ from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
+from lightning_inv.locks import at_work
 from lightning_inv.modules import PriorTraining, Restoration, Work
 from lightning_inv.noise_models import GaussianNoise, Noise
 from lightning_inv.recipes import describe
@@ -109,7 +110,7 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors():
+    with cli.plain_errors(), cli.at_work():
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
@@ -133,16 +134,23 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
     """
     words = (sys.argv[1:] if args is None else args) or ["--config", str(CONFIGS / "demo.yaml")]
     cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
-    trainer, model = cli.trainer, cli.model
     with cli.plain_errors():
         if (search := cli._get(cli.config_init, "tune")) is not None:
-            return tuned(cli, search)
-        trainer.predict(model, cli.datamodule, return_predictions=False)
+            with at_work(Path(cli.config.folder)):
+                return tuned(cli, search)
+        with cli.at_work(shared=cli.datamodule.shard is not None):
+            return restored(cli)
+
+
+def restored(cli: InferCommandLine) -> dict[str, Any]:
+    """Restores the images and returns what ``infer`` does."""
+    trainer, model = cli.trainer, cli.model
+    trainer.predict(model, cli.datamodule, return_predictions=False)
+    trainer.strategy.barrier()
+    if model.spread_samples:
+        cli._get(cli.config_init, "output").merge(trainer, model)
         trainer.strategy.barrier()
-        if model.spread_samples:
-            cli._get(cli.config_init, "output").merge(trainer, model)
-            trainer.strategy.barrier()
-        return finish(cli) if trainer.is_global_zero else {}
+    return finish(cli) if trainer.is_global_zero else {}
 
 
 def finish(cli: InferCommandLine) -> dict[str, Any]:

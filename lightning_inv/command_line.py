@@ -5,13 +5,14 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import yaml
 from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.environments import ClusterEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException, SIGTERMException
@@ -21,6 +22,7 @@ from lightning_inv.callbacks import AtomicCheckpointIO
 from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
+from lightning_inv.locks import at_work
 from lightning_inv.messages import explain
 from lightning_inv.trusted import packages_of, trust
 
@@ -57,6 +59,21 @@ class Parser(LightningArgumentParser):
             f"see: python {self.prog} --help",
         ]
         fail("\n".join(lines))
+
+
+class Refusal(Callback):
+    """Ends a run on all ranks, where the first one has found a problem before they could speak.
+
+    Args:
+        problem: The problem, if any.
+    """
+
+    def __init__(self, problem: str | None) -> None:
+        self.problem = problem
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        if problem := trainer.strategy.broadcast(self.problem):
+            raise ValueError(problem)
 
 
 class CommandLine(LightningCLI):
@@ -123,6 +140,25 @@ class CommandLine(LightningCLI):
         if told == DEFAULT_LAYOUT:
             kwargs = {**layout(), **kwargs}
         return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
+
+    @contextmanager
+    def at_work(self, shared: bool = False) -> Iterator[None]:
+        """Holds the folder on the first rank, see ``locks.at_work``; where that fails, all ranks end.
+
+        Args:
+            shared: Whether other runs may be at work there.
+        """
+        trainer, problem = self.trainer, None
+        with ExitStack() as held:
+            try:
+                if trainer.is_global_zero:
+                    held.enter_context(at_work(Path(self.config.folder), shared))
+            except (OSError, ValueError) as error:
+                if trainer.world_size == 1:
+                    raise
+                problem, trainer.loggers = str(error), []  # these would write before ranks can speak
+            trainer.callbacks.insert(0, Refusal(problem))
+            yield
 
     @contextmanager
     def plain_errors(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ LAYERS = [
         "fingerprints",
         "limits",
         "linalg",
+        "locks",
         "memory",
         "messages",
         "moments",
