@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import math
 import os
 import socket
 import textwrap
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -24,11 +26,40 @@ DIGEST = "sha256"
 """The entry of a header with the hash of all that a file of weights holds besides."""
 LONGEST_HEADER = 2**21
 """The bytes that the header of a file of weights may have."""
+PARTS = ".*.part"
+"""Files that are being written, see ``atomic_write``."""
 
 
 def own_name() -> str:
-    """A name for a file that no other process takes; names sort by the time they were made at."""
-    return f"{time.time_ns()}-{socket.gethostname()}-{os.getpid()}"
+    """A name for a file that no other process takes, nor this one again, whatever the clock says.
+
+    Names sort by the time they were made at, as far as the clock is right.
+    """
+    return f"{time.time_ns()}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex}"
+
+
+def remove_parts(folder: Path, pattern: str = PARTS, age: float | None = None) -> None:
+    """Removes what killed processes have left of the files that they were writing.
+
+    Args:
+        folder: The folder that they were written in.
+        pattern: The names of such files.
+        age: The seconds that a file must not have been changed for, by the clock of its file system, which
+            may be that of another machine; None where nobody else writes there.
+    """
+    parts = list(folder.glob(pattern))
+    oldest = time_in(folder) - age if parts and age is not None else math.inf
+    for part in parts:
+        with suppress(FileNotFoundError):  # just renamed by one that runs
+            if part.stat().st_mtime < oldest:
+                part.unlink()
+
+
+def time_in(folder: Path) -> float:
+    """The time, in seconds, by the clock that tells when the files of a folder were changed."""
+    with NamedTemporaryFile(dir=folder) as file:
+        os.utime(file.name)
+        return os.stat(file.name).st_mtime
 
 
 @contextmanager
@@ -49,7 +80,7 @@ def atomic_write(path: Path, parts: Path | None = None) -> Iterator[BinaryIO]:
     parts = path.parent if parts is None else parts
     for folder in (path.parent, parts):
         folder.mkdir(parents=True, exist_ok=True)
-    part = parts / f".{path.name}.{uuid4().hex[:8]}.part"
+    part = parts / f".{uuid4().hex}.part"  # though the target's name be as long as names may be
     try:
         with part.open("wb") as file:
             yield file

@@ -70,6 +70,7 @@ def test_what_another_process_renames_meanwhile_is_no_error(
 ) -> None:
     manifest, glob = Manifest(tmp_path), Path.glob
     gone = manifest.parts / "gone.part"
+    manifest.parts.mkdir(parents=True)
     monkeypatch.setattr(Path, "glob", lambda path, *p: [gone] if path == manifest.parts else glob(path, *p))
     assert manifest.open({"seed": 0}, overwrite=False) == set()
 

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_inv.callbacks.checkpoint_io import read_checkpoint
+from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -57,8 +58,7 @@ class Checkpoints(ModelCheckpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            for part in Path(self.dirpath).glob(".*.part"):  # of a process that was killed
-                part.unlink(missing_ok=True)
+            remove_parts(Path(self.dirpath))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
         super().on_train_batch_end(trainer, pl_module, *args)

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from torch import nn
 import lightning_inv
 from lightning_inv.callbacks.journal import Journal, Record
 from lightning_inv.data import ImageDataModule
-from lightning_inv.files import atomic_write
+from lightning_inv.files import atomic_write, remove_parts
 from lightning_inv.fingerprints import plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
@@ -83,10 +81,8 @@ class Manifest:
         if differ and overwrite:
             self._clear(held)
             done = set()
-        for part in self.parts.glob("*"):  # left behind by a process that was killed
-            with suppress(FileNotFoundError):  # or just renamed by one that runs
-                if time.time() - part.stat().st_mtime > STALE:
-                    part.unlink()
+        remove_parts(self.parts, "*", STALE)
+        remove_parts(self.folder, age=STALE)
         if differ:
             write_json(self.path, settings | {CHECKSUM: digest(settings)})
         return done

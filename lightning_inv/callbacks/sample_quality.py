@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
-from torchvision.utils import save_image
 
+from lightning_inv.callbacks.pictures import write_png
 from lightning_inv.callbacks.training import draw, grid_of
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write
@@ -135,8 +135,7 @@ class SampleQuality(Callback):
         }
         shown = samples[:SHOWN]
         rows = torch.stack([shown, found.images[: len(shown)]], 1).flatten(0, 1)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        save_image(grid_of(rows, 8), self.folder / "neighbours.png")
+        write_png(self.folder / "neighbours.png", 2 * grid_of(rows, 8) - 1)
         with atomic_write(self.folder / "quality.json") as file:
             file.write(json.dumps(told, indent=2).encode())
         return told

@@ -10,12 +10,14 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import SaveConfigCallback
 from torch import Tensor
-from torchvision.utils import make_grid, save_image
+from torchvision.utils import make_grid
 
 import lightning_inv
 from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.logging import tensorboard
+from lightning_inv.callbacks.pictures import write_png
 from lightning_inv.denoisers import SizedDenoiser
+from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
 from lightning_inv.modules.sharding import whole_weights
 from lightning_inv.noise import NoiseStream
@@ -69,6 +71,10 @@ class PriorFile(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.start_from = state_dict["best"], state_dict.get("start_from")
+
+    def on_fit_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if trainer.is_global_zero:
+            remove_parts(self.path.parent)
 
     def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if not trainer.global_step:  # a run that goes on keeps what it began with
@@ -129,8 +135,7 @@ class SampleGrid(Callback):
         if not trainer.is_global_zero:
             return
         grid = grid_of(samples, max(1, round(self.count**0.5)))
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        save_image(grid, self.path)
+        write_png(self.path, 2 * grid - 1)
         if (writer := tensorboard(trainer)) is not None:
             writer.add_image("samples", grid, trainer.global_step)
 

@@ -1,0 +1,160 @@
+"""Faults while files are written: kill -9, clocks that are wrong, and names as long as they may be."""
+
+import errno
+import itertools
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers import tiny_prior
+from restorations import arguments, assert_same, forget, recorded
+
+from lightning_inv import files
+from lightning_inv.callbacks import AtomicCheckpointIO, PriorFile
+from lightning_inv.callbacks.journal import Journal
+from lightning_inv.callbacks.manifest import STALE, Manifest, write_json
+from lightning_inv.callbacks.pictures import write_png
+from lightning_inv.callbacks.spread import SampleFiles
+from lightning_inv.cli import infer
+from lightning_inv.files import remove_parts
+from lightning_inv.priors import save_prior
+
+pytestmark = pytest.mark.faults
+HOUR = 3600.0
+
+
+def killed(step: str, write: Callable[[], None]) -> None:
+    """Writes in a process that is killed at a step of it."""
+    if not (child := os.fork()):
+        for module, name in ((os, "fsync"), (Path, "replace")):
+            if name == step:
+                setattr(module, name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        try:
+            write()
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+
+
+WRITES = {
+    "checkpoint": lambda path, value: AtomicCheckpointIO().save_checkpoint(
+        {"x": torch.full((9,), value)}, path
+    ),
+    "picture": lambda path, value: write_png(path, torch.full((1, 8, 8), float(value))),
+    "prior": lambda path, value: save_prior(path, tiny_prior(), {"steps": value}),
+    "manifest": write_json,
+}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("kind", WRITES)
+def test_a_kill_in_mid_write_leaves_the_old_file_and_what_the_next_run_removes(
+    kind: str, step: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a{'.png' if kind == 'picture' else ''}"
+    WRITES[kind](path, 1)
+    before = path.read_bytes()
+    killed(step, lambda: WRITES[kind](path, 0))
+    assert path.read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_parts(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_kill_before_a_record_is_on_the_disk_costs_no_other(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append([{"index": 0}])
+    killed("fsync", lambda: journal.append([{"index": 1}]))
+    Journal(tmp_path).append([{"index": 2}])
+    assert Journal(tmp_path).indices() - {1} == {0, 2}
+
+
+def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path) -> None:
+    left, other = tmp_path / ".0123.part", tmp_path / "prior.safetensors"
+    left.touch()
+    other.touch()
+    PriorFile(str(tmp_path)).on_fit_start(SimpleNamespace(is_global_zero=True), None)
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_restoration_removes_what_a_killed_one_has_left_of_its_reports(tmp_path: Path) -> None:
+    for name, age in ((".old.part", 2 * STALE), (".new.part", 0)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    Manifest(tmp_path).open({}, overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == [".new.part"]
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "汉"])
+def test_a_name_as_long_as_names_may_be_is_written(letter: str, tmp_path: Path) -> None:
+    name = letter * (251 // len(letter.encode())) + ".png"
+    write_png(tmp_path / name, torch.zeros(1, 8, 8), tmp_path / ".parts")
+    assert (tmp_path / name).exists()
+
+
+def test_names_are_unique_though_the_clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    assert len({files.own_name() for _ in range(1000)}) == 1000
+
+
+def test_after_a_full_disk_records_go_on_though_the_clock_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    journal, fsync = Journal(tmp_path), os.fsync
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([{"index": 0}])
+    monkeypatch.setattr(os, "fsync", fsync)
+    journal.append([{"index": 1}])
+    assert 1 in Journal(tmp_path).indices()
+
+
+def test_samples_of_runs_with_one_process_number_and_time_do_not_replace_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a machine begins anew after a crash: its clock and its numbers go back."""
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    for sample in range(3):
+        tallies = SampleFiles(tmp_path / "tallies", tmp_path / ".parts")
+        tallies.add(0, sample, {"ddrm": torch.zeros(1, 8, 8)}, {"ddrm": {}})
+        tallies.write()
+    assert tallies.drawn() == {0: {0, 1, 2}}
+
+
+def test_a_restoration_goes_on_though_the_clock_has_gone_back(
+    prior: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = itertools.count(10**18, -(10**15))
+    monkeypatch.setattr(time, "time_ns", times.__next__)
+    infer(arguments(prior, tmp_path, "--data.batch_size=5"))
+    before = recorded(tmp_path)
+    forget(tmp_path, 3)
+    infer(arguments(prior, tmp_path))
+    assert {index for index, record in recorded(tmp_path).items() if record != before[index]} == {3}
+    assert_same(finished, tmp_path)
+
+
+@pytest.mark.parametrize("skew", [-9 * HOUR, 9 * HOUR], ids=["behind", "ahead"])
+def test_what_is_being_written_stays_though_the_clock_of_the_file_server_is_wrong(
+    skew: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of files on a server, the server says when they were changed."""
+    manifest, utime = Manifest(tmp_path), os.utime
+    there = time.time() + skew
+    monkeypatch.setattr(os, "utime", lambda path, times=None: utime(path, times or (there, there)))
+    manifest.parts.mkdir()
+    for name, age in (("written", 60), ("left", 2 * STALE)):
+        (manifest.parts / name).touch()
+        os.utime(manifest.parts / name, (there - age,) * 2)
+    manifest.open({}, overwrite=False)
+    assert [path.name for path in manifest.parts.iterdir()] == ["written"]
