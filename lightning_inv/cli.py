@@ -24,6 +24,7 @@ from lightning_inv.callbacks import (
     ResultWriter,
     SampleGrid,
     SampleQuality,
+    SaveConfig,
     SaveTrainConfig,
     StepProgressBar,
     as_text,
@@ -133,7 +134,7 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         args: The arguments; None for those of the process.
     """
     words = (sys.argv[1:] if args is None else args) or ["--config", str(CONFIGS / "demo.yaml")]
-    cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_kwargs={"overwrite": True})
+    cli = InferCommandLine(Restoration, CONFIGS / "infer.yaml", words, save_config_callback=SaveConfig)
     with cli.plain_errors():
         if (search := cli._get(cli.config_init, "tune")) is not None:
             with at_work(Path(cli.config.folder)):

@@ -1,8 +1,10 @@
 """What the two command lines share: files and flags merged, short errors, one voice."""
 
 import difflib
+import errno
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,6 +30,8 @@ from lightning_inv.trusted import packages_of, trust
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system answers where there is no more room to write."""
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
@@ -164,13 +168,44 @@ class CommandLine(LightningCLI):
     def plain_errors(self) -> Iterator[None]:
         """Ends the process with one sentence on bad input, and with code 143 on SIGTERM."""
         try:
-            yield
+            with quiet_writers():
+                yield
         except SIGTERMException:
             sys.exit(143)
         except (*BAD_INPUT, MisconfigurationException) as error:
             if self.config.traceback:
                 raise
-            self.parser.error(str(error))
+            self.parser.error(sentence(error, self.config.folder))
+
+
+def sentence(error: Exception, folder: str) -> str:
+    """What an error says; of a full disk, where it is full.
+
+    Args:
+        error: The error.
+        folder: The folder of the run.
+    """
+    # TensorBoardLogger takes any error for a wrong value.
+    full = error if isinstance(error, OSError) else error.__cause__
+    if getattr(full, "errno", None) in FULL and full.filename is None:
+        return f"{full.strerror}: a file in {folder} could not be written."
+    return str(error)
+
+
+@contextmanager
+def quiet_writers() -> Iterator[None]:
+    """Lets the threads of TensorBoard end without a traceback: the next to write hears of their errors."""
+    usual = threading.excepthook
+
+    def told(failure: threading.ExceptHookArgs) -> None:
+        if not type(failure.thread).__module__.startswith("tensorboard."):
+            usual(failure)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from lightning_inv.callbacks.progress import StepProgressBar
 from lightning_inv.callbacks.report import as_text, report
 from lightning_inv.callbacks.results import ResultWriter
 from lightning_inv.callbacks.sample_quality import SampleQuality
+from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.callbacks.training import (
     ImagesPerSecond,
     LastValidation,
@@ -28,6 +29,7 @@ __all__ = [
     "ResultWriter",
     "SampleGrid",
     "SampleQuality",
+    "SaveConfig",
     "SaveTrainConfig",
     "StepProgressBar",
     "as_text",

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.cli import SaveConfigCallback
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -16,6 +15,7 @@ import lightning_inv
 from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.pictures import write_png
+from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
@@ -204,7 +204,7 @@ class ImagesPerSecond(Callback):
         self.since = None
 
 
-class SaveTrainConfig(SaveConfigCallback):
+class SaveTrainConfig(SaveConfig):
     """Saves the configuration; refuses a folder that holds another run, unless it goes on with that run."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -224,5 +224,4 @@ class SaveTrainConfig(SaveConfigCallback):
         return None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.overwrite = True  # now that a checkpoint has been read, it is that of this run
-        super().setup(trainer, pl_module, "fit")
+        super().setup(trainer, pl_module, "fit")  # a checkpoint has been read: it is that of this run
