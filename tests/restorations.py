@@ -65,7 +65,7 @@ def pixels(folder: Path, solver: str) -> Tensor:
 def assert_same(one: Path, other: Path) -> None:
     for a, b in zip(comparable(one), comparable(other), strict=True):
         for key in a:
-            if key in ("index", "name", "solver"):
+            if key in ("index", "name", "solver", "failed"):
                 assert a[key] == b[key]
             else:
                 assert float(a[key]) == pytest.approx(float(b[key]), abs=1e-4)

@@ -92,7 +92,8 @@ def add_perceptual(
 ) -> None:
     """Adds the perceptual measures of each solver to the summary, and why others are missing.
 
-    With several samples it is the first one of each image that is measured, not their mean.
+    With several samples it is the first one of each image that is measured, not their mean. Images for
+    which the solver has failed are left out.
 
     Args:
         measures: The measures.
@@ -101,17 +102,20 @@ def add_perceptual(
         records: The records of its images.
     """
 
-    def pictures(of: str, sample: str = "") -> list[Path]:
+    def pictures(of: str, records: list[Record], sample: str = "") -> list[Path]:
         return [picture_path(folder / of, record["index"], record["name"] + sample) for record in records]
 
-    truth = pictures("truth")
+    truth = pictures("truth", records)
     if not truth or not truth[0].exists():
         summary["missing"] = dict.fromkeys(NETWORKS, "the true images are not known")
         return
     summary["missing"], found = dict(measures.missing), set()
     for solver, told in summary["solvers"].items():
-        files = pictures(solver) if summary["samples"] == 1 else pictures(f"{solver}_samples", "/000")
-        numbers, missing = measures.measure(files, truth)
+        some = [record for record in records if record["solvers"].get(solver, {}).get("failed") is None]
+        first = (solver, some) if summary["samples"] == 1 else (f"{solver}_samples", some, "/000")
+        if not some:
+            continue
+        numbers, missing = measures.measure(pictures(*first), pictures("truth", some))
         told |= numbers
         summary["missing"] |= missing
         found |= set(numbers)

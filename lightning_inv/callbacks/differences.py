@@ -1,6 +1,7 @@
 """Paired differences of solvers on the same images."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from scipy.stats import t as student
@@ -22,7 +23,8 @@ def differences(
         reference: The solver to compare with; None for the best.
 
     Returns:
-        ``reference``, and ``differences`` by solver, which is empty where there is nothing to compare.
+        ``reference``, and ``differences`` by solver, each of the ``n`` images for which neither has failed;
+        it is empty where there is nothing to compare.
     """
     scored = {name: told[RANKED]["mean"] for name, told in summary["solvers"].items() if told.get(RANKED)}
     if reference is None and scored:
@@ -30,14 +32,17 @@ def differences(
     if reference not in scored:
         return {"reference": reference, "differences": {}}
     theirs = values_of(records, reference, RANKED)
-    others = (name for name in scored if name != reference)
-    return {
-        "reference": reference,
-        "differences": {name: difference(values_of(records, name, RANKED), theirs) for name in others},
-    }
+    found = {}
+    for name in scored:
+        pairs = [
+            pair for pair in zip(values_of(records, name, RANKED), theirs, strict=True) if None not in pair
+        ]
+        if name != reference and pairs:
+            found[name] = difference(*zip(*pairs, strict=True)) | {"n": len(pairs)}
+    return {"reference": reference, "differences": found}
 
 
-def difference(one: list[float], other: list[float], level: float = 0.95) -> dict[str, float | None]:
+def difference(one: Sequence[float], other: Sequence[float], level: float = 0.95) -> dict[str, float | None]:
     """The mean of paired differences with its interval by Student's t; None for that of a single pair.
 
     Args:

@@ -34,6 +34,7 @@ def overview(folder: Path, records: dict[str, list[dict[str, Any]]]) -> Image.Im
     if all(row[0][0] is None for row in rows):  # measured images, whose truth is not known
         columns, rows = columns[1:], [row[1:] for row in rows]
     sides = [image.shape[-2:] for row in rows for image, _ in row if image is not None]
+    sides = sides or [(TILE, TILE)]
     height, width = (min(max(TILE, *lengths), LARGEST) for lengths in zip(*sides, strict=True))
     return comparison(columns, rows, tile=(width, height))
 
@@ -42,10 +43,10 @@ def _cell(folder: Path, column: str, record: dict[str, Any], problem: str) -> Ce
     """The picture of a column, if there is one, and what is told below it."""
     path = picture_path(folder / column, record["index"], record["name"])
     image = _read(path) if path.exists() else None
-    told = record["solvers"].get(column, {}).get("psnr_of_mean")
+    told, failed = (record["solvers"].get(column, {}).get(key) for key in ("psnr_of_mean", "failed"))
     if column == "measurement":
         return image, problem.replace("_", " ")
-    return image, "" if told is None else f"{told:.1f} dB"
+    return image, "failed" if failed else "" if told is None else f"{told:.1f} dB"
 
 
 def _read(path: Path) -> Tensor:

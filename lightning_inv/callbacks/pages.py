@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from lightning_inv.callbacks.tables import aligned, markdown, rows_of
+from lightning_inv.callbacks.tables import aligned, failures, markdown, rows_of
 
 COSTS = ("forward_calls", "backward_calls", "seconds", "peak_memory")
 PERCEPTUAL = """ \
@@ -30,7 +30,12 @@ def long_form(summaries: dict[str, dict[str, Any]]) -> str:
     table.writeheader()
     for problem, summary in summaries.items():
         rows = [
-            {"solver": solver, "measure": measure, "n": summary["images"] if value else 0, **(value or {})}
+            {
+                "solver": solver,
+                "measure": measure,
+                "n": count(summary, solver) if value else 0,
+                **(value or {}),
+            }
             for solver, measures in summary["solvers"].items()
             for measure, value in measures.items()
         ]
@@ -38,7 +43,6 @@ def long_form(summaries: dict[str, dict[str, Any]]) -> str:
             {
                 "solver": solver,
                 "measure": "psnr_difference",
-                "n": summary["images"],
                 "reference": summary["reference"],
                 **value,
             }
@@ -48,6 +52,11 @@ def long_form(summaries: dict[str, dict[str, Any]]) -> str:
             row = {key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()}
             table.writerow({"problem": problem, **row})
     return text.getvalue()
+
+
+def count(summary: dict[str, Any], solver: str) -> int:
+    """The images for which a solver has a result."""
+    return summary["images"] - summary.get("failed", {}).get(solver, {}).get("images", 0)
 
 
 def headline(name: str, summary: dict[str, Any]) -> str:
@@ -60,7 +69,9 @@ def headline(name: str, summary: dict[str, Any]) -> str:
 
 def notes(summary: dict[str, Any]) -> list[str]:
     """Why numbers are missing."""
-    found = [f"{solver} is left out: {reason}" for solver, reason in summary.get("refused", {}).items()]
+    found = failures(summary) + [
+        f"{solver} is left out: {reason}" for solver, reason in summary.get("refused", {}).items()
+    ]
     if summary["reference"] is not None and not summary["differences"] and len(summary["solvers"]) > 1:
         found.append(f"No differences: {summary['reference']} has no PSNR here.")
     reasons: dict[str, list[str]] = {}

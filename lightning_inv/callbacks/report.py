@@ -11,10 +11,12 @@ from typing import Any
 from lightning_inv.callbacks.journal import Record
 from lightning_inv.callbacks.manifest import Manifest, write_json
 from lightning_inv.callbacks.scores import COSTS, QUALITY
-from lightning_inv.callbacks.tables import aligned, rows_of
+from lightning_inv.callbacks.tables import aligned, failures, rows_of
 from lightning_inv.files import atomic_write
 from lightning_inv.posterior_metrics import spread_skill
 
+FIRST = 10
+"""Images without a result that the summary names, at most, of each solver."""
 COLUMNS = ("psnr", "psnr_of_mean", "ssim", "ssim_of_mean", "consistency", *COSTS)
 
 Values = Sequence[float | None]
@@ -49,21 +51,26 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
         context: What to say of the run in the summary, plain data.
 
     Returns:
-        The summary: for each solver and measure the mean over images and its standard error.
+        The summary: for each solver and measure the mean over images and its standard error. Images for
+        which the solver has failed are left out; where there are some, ``failed`` says how many, and
+        which were the first.
     """
     folder, samples = Path(folder), context.get("samples", 1)
     columns = (*COLUMNS, *(QUALITY if samples > 1 else ()))
-    images, told = 0, {}
+    images, told, failed = 0, {}, {}
     with atomic_write(folder / "metrics.csv") as file:
         text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
         table = csv.writer(text)
-        table.writerow(("index", "name", "solver", *columns))
+        table.writerow(("index", "name", "solver", *columns, "failed"))
         for record in Manifest(folder).each(indices):
             images += 1
             for solver, values in record["solvers"].items():
-                row = [values.get(column) for column in columns]
-                table.writerow((record["index"], record["name"], solver, *row))
+                row, reason = [values.get(column) for column in columns], values.get("failed")
+                table.writerow((record["index"], record["name"], solver, *row, reason))
                 measures = told.setdefault(solver, {column: Column() for column in columns})
+                if reason is not None:
+                    failed.setdefault(solver, []).append(record["name"])
+                    continue
                 for column, value in zip(columns, row, strict=True):
                     measures[column].append(value)
         text.detach()
@@ -75,6 +82,10 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
             for solver, measures in told.items()
         },
     }
+    if failed:
+        summary["failed"] = {
+            solver: {"images": len(names), "first": names[:FIRST]} for solver, names in failed.items()
+        }
     if samples > 1:
         for solver, measures in told.items():
             ratio = ratio_statistics(measures["spread"], measures["skill"], samples)
@@ -124,4 +135,4 @@ def ratio_statistics(spreads: Values, skills: Values, samples: int) -> Statistic
 
 def as_text(summary: dict[str, Any]) -> str:
     """The summary as a table."""
-    return aligned(rows_of(summary, ("evaluations", "seconds")))
+    return "\n".join([aligned(rows_of(summary, ("evaluations", "seconds"))), *failures(summary)])

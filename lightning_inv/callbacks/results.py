@@ -23,7 +23,8 @@ class ResultWriter(BasePredictionWriter):
     The folder holds ``<solver>/<name>.png`` (with several samples the mean, beside ``<solver>_std`` and
     ``<solver>_samples``), ``measurement``, ``truth``, ``grids`` and ``records``. Of several problems each has
     such a folder within it; pictures of images from the 10000th on lie in folders of as many within these.
-    Images that are done are left alone when the same command is run again. Where samples are spread over
+    Images that are done are left alone when the same command is run again, also those for which a solver has
+    failed: what is not finite has no picture, and its record says so. Where samples are spread over
     processes, what each has of an image is in ``tallies`` until all are drawn.
 
     Args:
@@ -128,8 +129,10 @@ class ResultWriter(BasePredictionWriter):
                 manifest.add([record(tally, item["name"], item.get("image"))])
 
     def _write(self, problem: str, folder: str, index: int, name: str, x: Tensor) -> None:
+        """Writes a picture; none of numbers that are not finite, which no picture can show."""
         manifest = self.manifests[problem]
-        write_png(picture_path(manifest.folder / folder, index, name), x, manifest.parts)
+        if x.isfinite().all():
+            write_png(picture_path(manifest.folder / folder, index, name), x, manifest.parts)
 
     def _given(self, restored: Restored, b: int) -> None:
         """Writes the pictures of an image that no solver has made."""
@@ -162,10 +165,12 @@ class ResultWriter(BasePredictionWriter):
         for b in range(min(len(restored.names), self.grid_rows)):
             cells: list[tuple[Tensor | None, str]] = [(known[column][b], "") for column in columns]
             for solver, solution in restored.solutions.items():
-                value = rows[solver]["psnr_of_mean"][b]
-                cells.append((solution.samples[:, b].mean(0), "" if value is None else f"{value:.1f} dB"))
-                if len(solution.samples) > 1:
-                    cells.append((deviation(solution.samples[:, b]), ""))
+                value, samples = rows[solver]["psnr_of_mean"][b], solution.samples[:, b]
+                failed = solution.failed[b] is not None
+                caption = "failed" if failed else "" if value is None else f"{value:.1f} dB"
+                cells.append((None if failed else samples.mean(0), caption))
+                if len(samples) > 1:
+                    cells.append((None if failed else deviation(samples), ""))
             table.append(cells)
         for solver, solution in restored.solutions.items():
             columns += [solver] if len(solution.samples) == 1 else [f"{solver} mean", f"{solver} std"]

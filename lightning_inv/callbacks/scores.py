@@ -36,7 +36,8 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
     mean of the samples. ``consistency`` is |A x - y|, root mean square, in units of the noise's deviation,
     or in units of x if there is no noise. ``evaluations``, the sum of ``forward_calls`` and
     ``backward_calls``, are for one sample, ``seconds`` for all; ``peak_memory`` is that of the batch, in MiB.
-    With several samples there are the measures of ``QUALITY`` besides.
+    With several samples there are the measures of ``QUALITY`` besides. An image without a result has no
+    measures but these costs, and ``failed`` says why.
     """
     samples, truth, measurement = solution.samples, restored.truth, restored.measurement
     B = len(restored.names)
@@ -47,12 +48,21 @@ def score(restored: Restored, solution: Solution) -> dict[str, list]:
 
     known, seen = truth is not None, restored.y is not None
     quality = QUALITY if len(samples) > 1 else {}
-    return {
+    measures = {
         "psnr": average(lambda x: psnr(x, truth)) if known else nothing,
         "psnr_of_mean": finite(psnr(mean, truth)) if known else nothing,
         "ssim": average(lambda x: ssim(x, truth)) if known else nothing,
         "ssim_of_mean": finite(ssim(mean, truth)) if known else nothing,
         "consistency": average(lambda x: measurement.consistency(x, restored.y)) if seen else nothing,
-        **{key: [getattr(solution, key)] * B for key in COSTS},
         **{key: finite(f(samples, truth)) if known else nothing for key, f in quality.items()},
     }
+    return {
+        **{key: _of_results(values, solution.failed) for key, values in measures.items()},
+        **{key: [getattr(solution, key)] * B for key in COSTS},
+        "failed": solution.failed,
+    }
+
+
+def _of_results(values: list[float | None], failed: list[str | None]) -> list[float | None]:
+    """The values of images that have a result."""
+    return [value if reason is None else None for value, reason in zip(values, failed, strict=True)]

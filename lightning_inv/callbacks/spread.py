@@ -20,7 +20,7 @@ AVERAGED = ("psnr", "ssim", "consistency", "evaluations", "forward_calls", "back
 """Measures of one sample, whose mean over samples is told."""
 SUFFIX = ".safetensors"
 
-Sums = dict[str, float | None]
+Sums = dict[str, float | str | None]
 
 
 @dataclass
@@ -31,7 +31,8 @@ class Tally:
         index: The index of the image.
         samples: The numbers of the samples.
         moments: For each solver.
-        sums: For each solver; a measure that some sample does not have is None.
+        sums: For each solver; a measure that some sample does not have is None. ``failed`` is why one of
+            the samples is no result, if so.
     """
 
     index: int
@@ -75,10 +76,12 @@ class Tally:
 
 def _together(one: Sums, other: Sums) -> Sums:
     """The sums of the samples of both; the most memory."""
-    return {key: _both(key, one[key], other[key]) for key in one}
+    return {key: _both(key, one.get(key), other.get(key)) for key in one | other}
 
 
-def _both(key: str, a: float | None, b: float | None) -> float | None:
+def _both(key: str, a: float | str | None, b: float | str | None) -> float | str | None:
+    if key == "failed":
+        return a or b
     if a is None or b is None:
         return None
     return max(a, b) if key == "peak_memory" else a + b

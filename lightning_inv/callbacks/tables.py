@@ -79,6 +79,15 @@ def cell(measure: str, value: dict[str, Any] | None) -> str:
     return f"{value['mean']:.{digits}f}{error}"
 
 
+def failures(summary: dict[str, Any]) -> list[str]:
+    """For which images solvers have failed, a line a solver."""
+    return [
+        f"{solver} has no result for {told['images']} of {summary['images']} images, which its means leave "
+        f"out: {', '.join(told['first'])}{', ...' if told['images'] > len(told['first']) else ''}."
+        for solver, told in summary.get("failed", {}).items()
+    ]
+
+
 def aligned(rows: list[list[str]]) -> str:
     """The cells as text, columns below one another."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

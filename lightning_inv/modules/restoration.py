@@ -16,8 +16,9 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.data import ImageDataset, Shapes, shapes_of
 from lightning_inv.denoisers import Denoiser, MeteredDenoiser, SizedDenoiser, TiledDenoiser
 from lightning_inv.memory import PeakMemory
+from lightning_inv.modules.parts import Parts, Places, part_of
 from lightning_inv.modules.shapes import check_measurement, check_sources, image_shape, of_shape
-from lightning_inv.modules.solutions import Restored, Solution
+from lightning_inv.modules.solutions import FiniteSteps, Restored, Solution, warn_of_failures
 from lightning_inv.modules.tasks import Task, Work, all_work, only_work, told_of
 from lightning_inv.modules.termination import Termination
 from lightning_inv.noise import NoiseStream
@@ -50,6 +51,7 @@ class Restoration(LightningModule):
             shows it whole images.
         overlap: The pixels that neighbouring tiles share, see ``TiledDenoiser``.
         size: Height and width of all images, for a prior of any size where the data do not tell them.
+        halve_batch: Halve batches that do not fit into memory, which changes no result.
 
     Attributes:
         work: For each problem what is to be done; where there is only one, its name is empty.
@@ -74,6 +76,7 @@ class Restoration(LightningModule):
         overlap: int = 32,
         size: tuple[int, int] | None = None,
         spread_samples: bool = False,
+        halve_batch: bool = True,
     ) -> None:
         super().__init__()
         if samples < 1 + spread_samples:
@@ -104,6 +107,7 @@ class Restoration(LightningModule):
         self.parts = nn.ModuleList(nn.ModuleList(modules) for modules in held)
         self.parts.eval().requires_grad_(False)
         self._warm, self._checked = False, None
+        self._in_parts = Parts(halve_batch)
 
     def setup(self, stage: str) -> None:
         self.check(self.trainer.datamodule.selected())
@@ -165,39 +169,55 @@ class Restoration(LightningModule):
             return self._restore(batch, name, work, MeteredDenoiser(prior, autocast))
 
     def _restore(self, batch: dict[str, Any], name: str, work: Work, prior: MeteredDenoiser) -> Restored:
-        indices, names, truth = batch["index"].tolist(), list(batch["name"]), batch.get("image")
+        indices, names = batch["index"].tolist(), list(batch["name"])
+        problem = self._problem(batch, work, prior)
+        self._warm_up(problem)
+        drawn = batch["sample"].tolist() if "sample" in batch else None
+        blank = torch.full((1 if drawn else self.samples, 1, *prior.shape), torch.nan, device=self.device)
+
+        def given(places: Places) -> tuple[Problem, dict[str, Any]]:
+            part = batch if len(places) == len(indices) else part_of(batch, places)
+            return problem if part is batch else self._problem(part, work, prior), part
+
+        def solution(solver: Solver, title: str) -> Solution:
+            found = self._in_parts.solve(
+                lambda places: self._solve(solver, title, *given(places)), len(indices), title, blank
+            )
+            warn_of_failures(title, names, found.failed)
+            return found
+
+        solutions = {key: solution(solver, f"{name} {key}".strip()) for key, solver in work.solvers.items()}
+        return Restored(
+            indices, names, batch.get("image"), problem.y, problem.measurement, solutions, name, drawn
+        )
+
+    def _problem(self, batch: dict[str, Any], work: Work, prior: MeteredDenoiser) -> Problem:
+        """The problem of a batch, measured, with the masks and the noise of its images."""
+        indices, names = batch["index"].tolist(), list(batch["name"])
         measurement, y = work.measurement, batch.get("measurement")
         if measurement is not None:
             images = Images(prior.shape, names, self._rng(indices, "operator"))
             measurement = measurement.prepare(images)
         if y is None and measurement is not None:
-            y = measurement.observe(truth, self._rng(indices, "measurement"))
+            y = measurement.observe(batch["image"], self._rng(indices, "measurement"))
         elif y is not None:
             y = y * measurement.operator.observed(y)
-        problem = Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
-        self._warm_up(problem)
-        drawn = batch["sample"].tolist() if "sample" in batch else None
-        rounds = range(self.samples) if drawn is None else [drawn]
-        solutions = {
-            title: self._solve(solver, f"{name} {title}".strip(), problem, indices, rounds)
-            for title, solver in work.solvers.items()
-        }
-        return Restored(indices, names, truth, y, measurement, solutions, name, drawn)
+        return Problem(y, measurement, prior, self._rng(indices, "solver"), self._labels(batch))
 
-    def _solve(
-        self, solver: Solver, title: str, problem: Problem, indices: list[int], rounds: Sequence[Any]
-    ) -> Solution:
+    def _solve(self, solver: Solver, title: str, problem: Problem, batch: dict[str, Any]) -> Solution:
         """Runs one solver in rounds, each the number of a sample, or one for each image, with its noise."""
-        samples, prior = [], problem.prior
+        indices, samples, prior, numbers = batch["index"].tolist(), [], problem.prior, FiniteSteps()
+        rounds = [batch["sample"].tolist()] if "sample" in batch else range(self.samples)
         calls, memory, began = prior.calls, PeakMemory(self.device), self._now()
         for k, sample in enumerate(rounds, 1):
             shown = title if len(rounds) == 1 else f"{title} {k}/{len(rounds)}"
             iterates = solver.iterates(replace(problem, rng=self._rng(indices, "solver", sample)))
-            x = deque(self._shown(iterates, shown, solver.length), maxlen=1).pop()
-            samples.append(x.clone())
+            iterates = numbers.watch(self._shown(iterates, shown, solver.length))
+            samples.append(deque(iterates, maxlen=1).pop().clone())
         seconds = (self._now() - began) / len(indices)
         calls = [(now - then) // len(rounds) for now, then in zip(prior.calls, calls, strict=True)]
-        return Solution(torch.stack(samples), *calls, seconds, memory.read())
+        x = torch.stack(samples)
+        return Solution(x, *calls, seconds, memory.read(), numbers.reasons(x, solver.length))
 
     def _warm_up(self, problem: Problem) -> None:
         """Calls the network once, so that the first solver's seconds are not those of loading libraries."""
