@@ -52,6 +52,12 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 class TrainCommandLine(CommandLine):
     """The command line of train.py."""
 
+    memory = (
+        "make data.batch_size smaller, and trainer.accumulate_grad_batches larger by as much for the same "
+        "training, or give model.checkpoint_activations=true or trainer.precision=bf16-mixed, or images of "
+        "smaller sides. The last checkpoint stays; --ckpt_path last goes on from it."
+    )
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)
         parser.add_argument(
@@ -78,6 +84,11 @@ class TrainCommandLine(CommandLine):
 
 class InferCommandLine(CommandLine):
     """The command line of infer.py."""
+
+    memory = (
+        "make data.batch_size or data.num_workers smaller, or give model.tile, with a prior of any size, or "
+        "trainer.precision=bf16-mixed. What is done stays."
+    )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         super().add_arguments_to_parser(parser)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import yaml
 from lightning import LightningModule, Trainer
@@ -26,6 +26,7 @@ from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
 from lightning_inv.messages import explain
+from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, lost_worker
 from lightning_inv.trusted import packages_of, trust
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
@@ -83,12 +84,16 @@ class Refusal(Callback):
 class CommandLine(LightningCLI):
     """What both scripts share: defaults from a file, short errors, the configuration saved with the run.
 
+    ``memory`` says what to do where memory is short.
+
     Args:
         model: The LightningModule to configure.
         defaults: The YAML that lies beneath all others.
         words: The words of the command line.
         settings: Settings of LightningCLI.
     """
+
+    memory: ClassVar[str]
 
     def __init__(
         self, model: type[LightningModule], defaults: Path, words: list[str], **settings: Any
@@ -176,6 +181,22 @@ class CommandLine(LightningCLI):
             if self.config.traceback:
                 raise
             self.parser.error(sentence(error, self.config.folder))
+        except (MemoryError, RuntimeError) as error:
+            told = self._of_memory(error)
+            if told is None or self.config.traceback:
+                raise
+            self.parser.error(told)
+
+    def _of_memory(self, error: Exception) -> str | None:
+        """What to say where memory was short; None if the error is another."""
+        if isinstance(error, OutOfMemory):
+            return str(error)
+        if lost_worker(error):
+            return (
+                "the system has ended a process that loads images, as it does where memory is short: make "
+                "data.num_workers smaller. What is done stays."
+            )
+        return f"memory is short: {self.memory}" if lacks_memory(error) else None
 
 
 def sentence(error: Exception, folder: str) -> str:

@@ -24,6 +24,9 @@ from lightning_inv.modules.weightings import MinSNR
 from lightning_inv.networks import Network
 from lightning_inv.noise import NoiseStream
 
+NAMED = 3
+"""Images that an error names, at most."""
+
 
 class Noisy(NamedTuple):
     """Images of validation at one time."""
@@ -187,12 +190,14 @@ class PriorTraining(LightningModule):
         t = 1 + (rng.uniform() * self.denoiser.schedule.T).long()
         eps = rng.normal(x.shape[1:]).to(x)
         losses = self.denoiser.loss(x, t, eps, self._label(batch))
-        loss = (losses if self.weighting is None else losses * self.weighting(self.denoiser, t)).mean()
+        losses = losses if self.weighting is None else losses * self.weighting(self.denoiser, t)
+        loss = losses.mean()
         told = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")  # all ranks stop, or none
         if not torch.isfinite(told):
             raise FloatingPointError(
-                f"the loss is {told.item()} at step {self.global_step}; training stopped before the weights "
-                "changed. Lower the learning rate or clip the gradient."
+                f"the loss is {told.item()} at step {self.global_step}; in batch {batch_idx} of the pass "
+                f"{_culprits(batch, losses)}; training stopped before the weights changed. "
+                "Lower the learning rate, clip the gradient, or look at the images."
             )
         self.log("train/loss", told, prog_bar=True)
         return loss
@@ -206,7 +211,8 @@ class PriorTraining(LightningModule):
         gradients = [p.grad for p in self.denoiser.parameters() if p.grad is not None]
         if not torch.isfinite(whole(torch.nn.utils.get_total_norm(gradients))):
             raise FloatingPointError(
-                f"the gradient is not finite at step {self.global_step}; training stopped before the weights "
+                f"the gradient is not finite at step {self.global_step}, in batch "
+                f"{self.trainer.fit_loop.batch_idx} of the pass; training stopped before the weights "
                 "changed. Lower the learning rate."
             )
 
@@ -266,3 +272,12 @@ class PriorTraining(LightningModule):
     def _label(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes, for a network that is told them."""
         return None if self.denoiser.network.num_classes is None else batch["label"]
+
+
+def _culprits(batch: dict[str, Any], losses: Tensor) -> str:
+    """The images of a batch whose loss is not finite, the first by name."""
+    bad = (~losses.isfinite()).nonzero().flatten().tolist()
+    if not bad:
+        return "no image of this device has such a loss"
+    names, more = ", ".join(batch["name"][i] for i in bad[:NAMED]), ", ..." if len(bad) > NAMED else ""
+    return f"{len(bad)} of {len(losses)} images have such a loss ({names}{more})"
