@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,6 +25,16 @@ def part_of(batch: dict[str, Any], places: Places) -> dict[str, Any]:
         key: value[list(places)] if isinstance(value, Tensor) else [value[i] for i in places]
         for key, value in batch.items()
     }
+
+
+class Failure(NamedTuple):
+    """Why images could not be solved together."""
+
+    reason: str
+    short: bool
+    """Whether memory was short."""
+    seconds: float
+    """How long it took to find out."""
 
 
 class Parts:
@@ -54,31 +64,25 @@ class Parts:
         Raises:
             OutOfMemory: A single image does not fit, or ``halve`` is False.
         """
-        most = self._most.get((title, blank.shape), count)
-        return joined(self._pieces(solve, range(count), most, title, blank))
+        pieces, start, alone = [], 0, 0
+        while start < count:
+            size = 1 if start < alone else self._most.get((title, blank.shape), count)
+            part = range(start, min(start + size, count))
+            found = attempt(solve, part)
+            if isinstance(found, Failure) and found.short:
+                self._lessen(len(part), title, blank)
+                continue
+            if isinstance(found, Failure) and len(part) > 1:
+                alone = part.stop
+                continue
+            if isinstance(found, Failure):
+                found = Solution(blank, 0, 0, found.seconds, None, [found.reason])
+            pieces.append(found)
+            start = part.stop
+        return joined(pieces)
 
-    def _pieces(self, solve: Solve, places: Places, most: int, title: str, blank: Tensor) -> list[Solution]:
-        """The solutions of parts of at most so many images, in order."""
-        parts = [places[start : start + most] for start in range(0, len(places), most)]
-        return [piece for part in parts for piece in self._piece(solve, part, title, blank)]
-
-    def _piece(self, solve: Solve, places: Places, title: str, blank: Tensor) -> list[Solution]:
-        began = time.perf_counter()
-        try:
-            return [solve(places)]
-        except (MemoryError, RuntimeError, ArithmeticError) as error:
-            short = lacks_memory(error)
-            if not (short or isinstance(error, NUMERICAL)):
-                raise
-            reason = f"{type(error).__name__.lstrip('_')}: {str(error).partition(chr(10))[0]}"
-        # Only here, where the error is gone, are the tensors gone that its traceback held.
-        if not short and len(places) == 1:
-            return [Solution(blank, 0, 0, time.perf_counter() - began, None, [reason])]
-        most = self._smaller(len(places), title, blank) if short else 1
-        return self._pieces(solve, places, most, title, blank)
-
-    def _smaller(self, count: int, title: str, blank: Tensor) -> int:
-        """How many images to solve at a time where so many do not fit; says so."""
+    def _lessen(self, count: int, title: str, blank: Tensor) -> None:
+        """Takes a note that so many images at a time are too many, and says so."""
         release(blank.device)
         told = f"{count} images" if count > 1 else "a single image"
         told = f"{title} does not fit into memory with {told} of shape {tuple(blank.shape[2:])} at a time"
@@ -93,7 +97,22 @@ class Parts:
             )
         most = self._most[title, blank.shape] = (count + 1) // 2
         warnings.warn(f"{told}; going on with {most}, which changes no result.", stacklevel=2)
-        return most
+
+
+def attempt(solve: Solve, places: Places) -> Solution | Failure:
+    """Solves, or says why that cannot be, where it is for want of memory or because of numbers.
+
+    Only when this returns are the tensors gone that the traceback of an error held.
+    """
+    began = time.perf_counter()
+    try:
+        return solve(places)
+    except (MemoryError, RuntimeError, ArithmeticError) as error:
+        short = lacks_memory(error)
+        if not (short or isinstance(error, NUMERICAL)):
+            raise
+        reason = f"{type(error).__name__.lstrip('_')}: {str(error).partition(chr(10))[0].rstrip('.')}"
+        return Failure(reason, short, time.perf_counter() - began)
 
 
 def joined(pieces: Sequence[Solution]) -> Solution:

@@ -106,5 +106,5 @@ def warn_of_failures(title: str, names: Sequence[str], failed: Sequence[str | No
     """
     told = [f"{name} ({why})" for name, why in zip(names, failed, strict=True) if why is not None]
     if told:
-        more = f" and {len(told) - 1} more images of its batch" if len(told) > 1 else ""
+        more = f" and {len(told) - 1} more of its batch" if len(told) > 1 else ""
         warnings.warn(f"{title} has no result for {told[0]}{more}.", stacklevel=2)
