@@ -2,10 +2,12 @@
 
 import hashlib
 import math
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -33,14 +35,16 @@ def find_images(root: Path) -> list[Path]:
     """
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}.")
-    files = [
-        p
-        for p in root.rglob("*")
-        if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()
-    ]
+    named = (
+        Path(folder, name)
+        for folder, _, names in os.walk(root)
+        for name in names
+        if not name.startswith(".") and name[name.rfind(".") :].lower() in SUFFIXES
+    )
+    files = [file for file in named if file.is_file()]
     if not files:
         raise FileNotFoundError(f"no image ({', '.join(sorted(SUFFIXES))}) in {root} or below.")
-    return sorted(files, key=lambda p: p.relative_to(root).as_posix())
+    return sorted(files, key=Path.as_posix)
 
 
 def image_names(root: Path, files: Sequence[Path]) -> list[str]:
@@ -185,8 +189,11 @@ def refused(
         except ValueError as error:
             return Refusal(str(error), error.setting if isinstance(error, Misfit) else None)
 
+    size = min(64, 1 + len(files) // 256)  # to hand over a small file takes as long as to decode it
+    parts = [files[start : start + size] for start in range(0, len(files), size)]
     with ThreadPoolExecutor() as pool:
-        found = dict(zip(files, pool.map(look, files), strict=True))
+        looked = pool.map(lambda part: [look(path) for path in part], parts)
+        found = dict(zip(files, chain.from_iterable(looked), strict=True))
     highest = {path: most for path, most in found.items() if isinstance(most, int)}
     if highest and value_range is None:
         _warn_of_few_bits(max(highest, key=highest.get), max(highest.values()))
