@@ -59,7 +59,19 @@ class Manifest:
         self.journal, self.tallies = Journal(self.folder / "records"), self.folder / "tallies"
 
     def open(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
-        """Prepares the folder and says which images are done.
+        """Prepares the folder and says which images are done; arguments and errors are those of ``look``."""
+        done, held = self.look(settings, overwrite, shared), self._held()
+        differ = _different(settings, held)
+        if differ and overwrite:
+            self._clear(held)
+        remove_parts(self.parts, "*", STALE)  # left behind by a process that was killed
+        remove_parts(self.folder, age=STALE)
+        if differ:
+            write_json(self.path, settings | {CHECKSUM: digest(settings)})
+        return done
+
+    def look(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
+        """The images that are done and stay; nothing is touched.
 
         Args:
             settings: All that decides the results.
@@ -70,7 +82,7 @@ class Manifest:
             ValueError: The folder holds results of other settings, or nobody can tell of which.
         """
         done, held = self.done(), self._held()
-        differ = sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
+        differ = _different(settings, held)
         begun = bool(done) or any(self.tallies.glob("*")) or (shared and bool(held))
         if differ and begun and not overwrite:
             anew = "" if shared else ", or --output.overwrite true to begin anew"
@@ -78,14 +90,7 @@ class Manifest:
                 f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
                 f"Give --folder another name{anew}."
             )
-        if differ and overwrite:
-            self._clear(held)
-            done = set()
-        remove_parts(self.parts, "*", STALE)
-        remove_parts(self.folder, age=STALE)
-        if differ:
-            write_json(self.path, settings | {CHECKSUM: digest(settings)})
-        return done
+        return set() if differ and overwrite else done
 
     def done(self) -> set[int]:
         """The images that have a record."""
@@ -126,6 +131,11 @@ class Manifest:
     def read(self, indices: range) -> list[Record]:
         """The records of these images, in order, of those that are done."""
         return list(self.each(indices))
+
+
+def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:
+    """The names of the settings that are not those held."""
+    return sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
 
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,8 @@
 """What infer.py writes."""
 
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from lightning_inv.callbacks.pictures import comparison, write_picture, write_pn
 from lightning_inv.callbacks.scores import score
 from lightning_inv.callbacks.spread import SampleFiles, record
 from lightning_inv.modules import Restoration, Restored
+
+WRITERS = 8
+"""Images whose pictures are written at once: a picture waits for the disk most of its time."""
 
 
 class ResultWriter(BasePredictionWriter):
@@ -45,33 +51,30 @@ class ResultWriter(BasePredictionWriter):
 
     def setup(self, trainer: Trainer, pl_module: Restoration, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
-        data, done, drawn, problem = trainer.datamodule, [], [], None
+        data, shared = trainer.datamodule, trainer.datamodule.shard is not None
         self.manifests = {name: Manifest(self.folder / name) for name in pl_module.work}
         self.sample_files = {
             name: SampleFiles(manifest.tallies, manifest.parts) for name, manifest in self.manifests.items()
         }
-        if data.shard is not None and self.overwrite:
+        if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
-        pl_module.check(data.selected())  # before the folder is touched
-        if trainer.is_global_zero:  # one rank looks and tells the others, so that all see the same
-            try:
-                settings = settings_of(pl_module, data, str(trainer.precision))
-                if "" not in settings and Manifest(self.folder).path.exists():
-                    raise ValueError(
-                        f"{self.folder} holds results of one problem; give --folder another name."
-                    )
-                shared = data.shard is not None
-                done = [
-                    self.manifests[name].open(settings[name], self.overwrite, shared) for name in settings
-                ]
-                drawn = [files.drawn() for files in self.sample_files.values()]
-            except (OSError, TypeError, ValueError) as error:
-                problem = str(error)
-        done, drawn, problem = trainer.strategy.broadcast((done, drawn, problem))
-        if problem:
-            raise ValueError(problem)
-        data.finished, data.drawn = [frozenset(indices) for indices in done], drawn
+        settings = told(trainer, lambda: settings_of(pl_module, data, str(trainer.precision)))
+        data.finished = told(trainer, lambda: self._done(settings, shared, Manifest.look))
+        data.verify_left()
+        pl_module.check(data.selected())
+        data.finished = told(trainer, lambda: self._done(settings, shared, Manifest.open))
+        data.drawn = told(trainer, lambda: [files.drawn() for files in self.sample_files.values()])
         data.samples = pl_module.samples if pl_module.spread_samples else None
+
+    def _done(
+        self, settings: dict[str, dict[str, Any]], shared: bool, ask: Callable[..., set[int]]
+    ) -> list[frozenset[int]]:
+        """The images of each problem that are done, as the manifest says that is asked in this way."""
+        if "" not in settings and Manifest(self.folder).path.exists():
+            raise ValueError(f"{self.folder} holds results of one problem; give --folder another name.")
+        return [
+            frozenset(ask(self.manifests[name], settings[name], self.overwrite, shared)) for name in settings
+        ]
 
     def write_on_batch_end(
         self,
@@ -96,13 +99,18 @@ class ResultWriter(BasePredictionWriter):
             self._grid(trainer, prediction, rows)
 
     def _images(self, prediction: Restored, scores: list[dict[str, dict[str, Any]]]) -> None:
-        """Writes the pictures and the records of images."""
-        records = []
-        for b, (index, name) in enumerate(zip(prediction.indices, prediction.names, strict=True)):
+        """Writes the pictures of images, then their records."""
+
+        def write(b: int) -> None:
             self._given(prediction, b)
             self._restored(prediction, b)
-            records.append({"index": index, "name": name, "solvers": scores[b]})
-        self.manifests[prediction.problem].add(records)
+
+        with ThreadPoolExecutor(WRITERS) as pool:
+            deque(pool.map(write, range(len(scores))), maxlen=0)  # raises what one of them has raised
+        named = zip(prediction.indices, prediction.names, scores, strict=True)
+        self.manifests[prediction.problem].add(
+            {"index": index, "name": name, "solvers": values} for index, name, values in named
+        )
 
     def _samples(self, restored: Restored, scores: list[dict[str, dict[str, Any]]]) -> None:
         """Writes what is kept of single samples."""
@@ -181,6 +189,28 @@ class ResultWriter(BasePredictionWriter):
         if (writer := tensorboard(trainer)) is not None:
             title = "/".join(filter(None, ("restored", restored.problem)))
             writer.add_image(title, pil_to_tensor(sheet), first)
+
+
+def told(trainer: Trainer, look: Callable[[], Any]) -> Any:
+    """What the first rank finds and tells the others, so that all see the same, or stop where it must.
+
+    Args:
+        trainer: The trainer.
+        look: What the first rank does.
+
+    Raises:
+        ValueError: It could not.
+    """
+    found = problem = None
+    if trainer.is_global_zero:
+        try:
+            found = look()
+        except (OSError, TypeError, ValueError) as error:
+            problem = str(error)
+    found, problem = trainer.strategy.broadcast((found, problem))
+    if problem:
+        raise ValueError(problem)
+    return found
 
 
 def deviation(samples: Tensor) -> Tensor:

@@ -139,6 +139,13 @@ class ImageDataModule(LightningDataModule, abc.ABC):
         own = indices if self.shard is None else indices[self.shard.number :: self.shard.count]
         return [i for i in own if i not in self.finished[problem]]
 
+    def verify_left(self) -> None:
+        """Stops where an image that ``todo`` names is broken, if images are verified; all ranks must ask.
+
+        Raises:
+            ValueError: An image is broken.
+        """
+
     def pieces(self, problem: int = 0) -> list[Piece]:
         """The work of ``todo``: images, or samples of images that are not drawn yet.
 

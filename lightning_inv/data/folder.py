@@ -35,7 +35,7 @@ class ImageFolder(ImageDataModule):
         channels: 1 for grey, 3 for RGB, which become each other; any other number must be that of the files.
         val_fraction: The share of images, about, that is held out for validation; at least one image is,
             unless it is 0.
-        verify: Decode every image once before any work.
+        verify: Decode every image once before any work; ``infer.py`` decodes those that are left to do.
         skip_broken: Leave out images that cannot be decoded, instead of stopping at the first.
         batch_size: Images in a batch, on each device.
         num_workers: Processes that load images.
@@ -93,9 +93,19 @@ class ImageFolder(ImageDataModule):
         return [file for file in files if file not in bad]
 
     def setup(self, stage: str) -> None:
+        if stage == "predict" and not self.skip_broken:
+            self._bad = {}  # ``verify_left`` looks for them
         if self.verify and self._bad is None:
             self._bad = refused_by_ranks(self._found, self.channels, self.value_range)
         self.files  # noqa: B018 (stops at broken ones)
+
+    def verify_left(self) -> None:
+        if not self.verify or self.skip_broken:
+            return
+        left = sorted({index for k in range(len(self.finished)) for index in self.todo(k)})
+        files = self.dataset(self.split).files
+        if bad := refused_by_ranks([files[index] for index in left], self.channels, self.value_range):
+            raise ValueError(_told(list(bad.values()), len(left)))
 
     @cached_property
     def _named(self) -> list[tuple[Path, str, bool]]:
