@@ -14,8 +14,6 @@ from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 from uuid import uuid4
 
-import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -100,22 +98,6 @@ def atomic_write(path: Path, parts: Path | None = None) -> Iterator[BinaryIO]:
 def file_digest(path: Path) -> str:
     """A hash of what a file holds."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def read_array(path: Path) -> Tensor:
-    """The numbers of a .npy file in double precision; nothing in it is unpickled.
-
-    Raises:
-        ValueError: There is no such file, or it holds something else than numbers.
-    """
-    try:
-        if path.exists() and not path.is_file():
-            raise ValueError("it is no regular file")
-        values = np.load(path, mmap_mode="r", allow_pickle=False)  # which is not larger than its file
-        _check_memory(path, 8 * values.size)
-        return torch.from_numpy(values.astype(np.float64))
-    except (OSError, ValueError, TypeError, AttributeError, MemoryError, OverflowError) as error:
-        raise ValueError(f"the array {path} cannot be read: {error}.") from None
 
 
 def shipped(path: str | Path) -> Path:

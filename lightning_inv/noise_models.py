@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lightning_inv.files import file_digest, read_array
+from lightning_inv.arrays import read_array
+from lightning_inv.files import file_digest
 from lightning_inv.noise import NoiseStream
 
 

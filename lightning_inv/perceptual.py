@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.transforms.functional import pil_to_tensor
+
+from lightning_inv.opening import open_picture
 
 BATCH = 64
 NETWORKS: dict[str, Callable[[], Metric]] = {
@@ -86,7 +87,7 @@ def pairs(restored: Sequence[Path], truth: Sequence[Path], device: torch.device 
     """Batches of the images in these files, each of images of one size; see ``Pairs``."""
     sizes: dict[tuple[int, int], list[tuple[Path, Path]]] = {}
     for files in zip(restored, truth, strict=True):
-        with Image.open(files[1]) as image:
+        with open_picture(files[1]) as image:
             sizes.setdefault(image.size, []).append(files)
     for alike in sizes.values():
         for start in range(0, len(alike), BATCH):
@@ -96,7 +97,7 @@ def pairs(restored: Sequence[Path], truth: Sequence[Path], device: torch.device 
 
 def read(path: Path) -> Tensor:
     """The picture in a file in 8 bits and three channels, shape ``(3, H, W)``."""
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         return pil_to_tensor(image.convert("RGB"))
 
 

@@ -7,19 +7,9 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {
-        "configuration",
-        "files",
-        "fingerprints",
-        "limits",
-        "linalg",
-        "locks",
-        "memory",
-        "messages",
-        "moments",
-        "noise",
-        "recipes",
-    },
+    {"opening"},
+    {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
+    | {"moments", "noise", "recipes"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},

@@ -10,6 +10,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_inv.callbacks.manifest import picture_path
 from lightning_inv.callbacks.pictures import TILE, Cell, comparison
+from lightning_inv.opening import open_picture
 
 LARGEST = 256
 """The most pixels of a side at which an image is shown."""
@@ -50,5 +51,5 @@ def _cell(folder: Path, column: str, record: dict[str, Any], problem: str) -> Ce
 
 
 def _read(path: Path) -> Tensor:
-    with Image.open(path) as image:
+    with open_picture(path) as image:
         return pil_to_tensor(image).to(torch.float32) / 127.5 - 1

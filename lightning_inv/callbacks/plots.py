@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 
+from lightning_inv.opening import open_picture
+
 LABELS = {"evaluations": "network calls for a sample, forward and backward", "seconds": "seconds an image"}
 MEASURE = "psnr_of_mean"
 
@@ -59,7 +61,8 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", ncols=3 * columns)
     data = io.BytesIO()
     figure.savefig(data, format="png")
-    return Image.open(data)
+    with open_picture(data) as image:
+        return image.copy()
 
 
 def _panel(axes: Axes, measure: str, summary: dict[str, Any], styles: dict[str, tuple[str, str]]) -> None:

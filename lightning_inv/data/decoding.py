@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
-from tifffile import TiffFile
 
+from lightning_inv.arrays import read_npy
 from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.png import orientation_of, read_png
-from lightning_inv.data.tiff import header, pillow_suffices, read_tiff
+from lightning_inv.data.tiff import header, open_tiff, pillow_suffices, read_tiff
 from lightning_inv.data.values import ORIENTATION, Numbers, channels_first, checked, image_of, other_channels
+from lightning_inv.opening import check_pixels, open_picture
 
 TIFF = frozenset({".tif", ".tiff"})
 
@@ -95,16 +96,16 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
         ValueError: There is no such file, or its header is damaged.
     """
     if path.suffix.lower() == ".npy":
-        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        values = read_npy(path, _check_array, header=True)
         return channels_first(Numbers(values), channels).shape
     if path.suffix.lower() not in TIFF or pillow_suffices(path):
-        with Image.open(path) as image:
+        with open_picture(path) as image:
             width, height = image.size
             colours = 1 if Image.getmodebase(image.mode) == "L" else 3
             turned = _orientation(image, path) >= 5
         return (colours, width, height) if turned else (colours, height, width)
-    with TiffFile(path) as file:
-        found = header(file.series[0])
+    with open_tiff(path) as series:
+        found = header(series)
     count, height, width = channels_first(found, channels).shape
     return (count, width, height) if found.orientation >= 5 else (count, height, width)
 
@@ -113,10 +114,10 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
 def _decoded(path: Path | FileContents, least: int | None = None) -> Image.Image | Numbers:
     """What a file holds; a picture is upright."""
     if path.suffix.lower() == ".npy":
-        return Numbers(np.load(readable(path), allow_pickle=False))
+        return Numbers(read_npy(readable(path), _check_array))
     if path.suffix.lower() in TIFF and not pillow_suffices(path):
         return read_tiff(path)
-    with Image.open(readable(path)) as file:
+    with open_picture(readable(path)) as file:
         if file.format == "PNG" and (kind := file.tile[0][3]) in ("LA;16B", "RGB;16B", "RGBA;16B"):
             return read_png(path, kind.removesuffix(";16B"), _orientation(file, path))
         if least is not None:
@@ -125,6 +126,12 @@ def _decoded(path: Path | FileContents, least: int | None = None) -> Image.Image
         if image.mode == "I":  # a PGM of more than 8 bits, which Pillow scales to 16
             return Numbers(np.asarray(image).astype(np.uint16))
         return Numbers(np.asarray(image)) if image.mode.startswith(("I", "F")) else image
+
+
+def _check_array(values: np.ndarray) -> None:
+    """Raises ValueError unless an array can be an image, and is not too large."""
+    count, height, width = channels_first(Numbers(values), None).shape
+    check_pixels(height, width, count)
 
 
 def _orientation(image: Image.Image, path: Path | FileContents) -> int:

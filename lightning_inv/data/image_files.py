@@ -121,7 +121,8 @@ def _naming(path: Path | FileContents) -> Iterator[None]:
 
 def image_size(path: Path, channels: int | None = None) -> tuple[int, int]:
     """Height and width of an image file as ``read_image`` gives it; reads the header only."""
-    return image_shape(path, channels)[1:]
+    with _naming(path):
+        return image_shape(path, channels)[1:]
 
 
 class FolderDataset(ImageDataset):

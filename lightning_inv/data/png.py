@@ -13,26 +13,32 @@ from PIL import Image
 
 from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.values import ORIENTATION, Numbers
+from lightning_inv.opening import REST, open_picture
 
-PIXELS = (b"IDAT", b"fdAT")
+TOLD = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+"""What tells how a picture is to be turned: Exif, which some programs write as text."""
 END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def orientation_of(path: Path | FileContents) -> int:
     """How a PNG is to be turned, as in Exif; its pixels are passed over."""
-    with Image.open(io.BytesIO(_without_pixels(path))) as image:
+    with open_picture(io.BytesIO(_without_pixels(path))) as image:
         return Image.Image.getexif(image).get(ORIENTATION, 1)  # that of a PNG decodes
 
 
 def _without_pixels(path: Path | FileContents) -> bytes:
-    """All of a PNG but its pixels."""
+    """The few parts of a PNG that may tell how it is to be turned."""
     with path.open("rb") as file:
-        kept = [file.read(8)]
+        kept, room = [file.read(8)], REST
         while len(head := file.read(8)) == 8:
             size, name = struct.unpack(">I4s", head)
-            if name in PIXELS:
+            if name not in TOLD:
                 file.seek(size + 4, io.SEEK_CUR)
-            elif len(rest := file.read(size + 4)) == size + 4 and name != b"IEND":
+                continue
+            room -= size
+            if room < 0:
+                raise ValueError(f"it has more than {REST} bytes of text")
+            if len(rest := file.read(size + 4)) == size + 4:
                 kept += [head, rest]
         return b"".join([*kept, END])
 
@@ -49,6 +55,6 @@ def read_png(path: Path | FileContents, kind: str, orientation: int) -> Numbers:
 
 def _bytes(path: Path | FileContents, unpacker: str) -> np.ndarray:
     """The bytes of a PNG that one of Pillow's unpackers gives, shape ``(H, W, C)``."""
-    with Image.open(readable(path)) as file:
+    with open_picture(readable(path)) as file:
         file.tile = [(*file.tile[0][:3], unpacker)]
         return np.asarray(file).astype(np.uint16)

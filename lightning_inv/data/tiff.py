@@ -4,20 +4,24 @@ Of several images the first is read, be they pages, depths or times. Pages are c
 so, and where it says no more than the shape of an array, such as (5, H, W), as tifffile writes it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import UnidentifiedImageError
 from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from lightning_inv.data.contents import FileContents, readable
-from lightning_inv.data.values import ORIENTATION, Numbers
+from lightning_inv.data.tiff_pages import check_pages, check_planes
+from lightning_inv.data.values import ORIENTATION, Numbers, channels_first
+from lightning_inv.opening import check_pixels, open_picture
 
 
 def pillow_suffices(path: Path | FileContents) -> bool:
     """Whether Pillow gives every channel and every bit of the first image of a TIFF."""
     try:
-        with Image.open(readable(path)) as file:
+        with open_picture(readable(path)) as file:
             if file.format != "TIFF":
                 return True
             tags = file.tag_v2
@@ -28,24 +32,38 @@ def pillow_suffices(path: Path | FileContents) -> bool:
             return (
                 samples == len(file.getbands())
                 and not (deep or sideways or white_is_0 or file.mode == "La")
-                and (file.n_frames == 1 or _is_one_page(path))
+                and (tags.next == 0 or _is_one_page(path))
             )
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:  # Pillow does not know its numbers or its colours
         return False
+
+
+@contextmanager
+def open_tiff(path: Path | FileContents) -> Iterator[TiffPageSeries]:
+    """The first image of a TIFF with all that belongs to it; no number in the file is believed unchecked.
+
+    Raises:
+        ValueError: It has too many pages, tells of too many, or its first image is too large.
+    """
+    check_pages(path)
+    with TiffFile(readable(path), _multifile=False) as file:  # it would open others that a file names
+        check_planes(file.ome_metadata, file.pages.first.size)
+        series = file.series[0]
+        count, height, width = channels_first(header(series), None).shape
+        check_pixels(height, width, count)
+        yield series
 
 
 def _is_one_page(path: Path | FileContents) -> bool:
     """Whether the first image is the first page and no other."""
-    with TiffFile(readable(path)) as file:
-        series = file.series[0]
+    with open_tiff(path) as series:
         page = series.pages[0]
         return page.index == 0 and page.shape == header(series).values.shape
 
 
 def read_tiff(path: Path | FileContents) -> Numbers:
     """The first image of a TIFF, whatever its numbers and channels."""
-    with TiffFile(readable(path)) as file:
-        series = file.series[0]
+    with open_tiff(path) as series:
         found = header(series)._replace(values=_decoded(series))
         light = series.keyframe.photometric
     if light not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.MINISWHITE, PHOTOMETRIC.RGB):

@@ -85,6 +85,8 @@ def checked(
         ValueError: There are numbers that are none.
     """
     values = channels_first(numbers, channels)
+    if values.dtype.kind not in "fbui":
+        raise ValueError(f"it holds {values.dtype}, not real numbers")
     low, high = _known_range(values.dtype) if value_range is None else value_range
     least, most = float(values.min()), float(values.max())
     if not (low <= least and most <= high):  # not a number fails, too
@@ -117,10 +119,8 @@ def _known_range(kind: np.dtype[Any]) -> tuple[float, float]:
         return 0.0, 1.0
     if kind.kind == "u" and kind.itemsize <= 2:
         return 0.0, float(np.iinfo(kind).max)
-    if kind.kind in "ui":
-        why = f"its values of the type {kind} have no known range; data.value_range gives one"
-        raise Misfit(why, "data.value_range")
-    raise ValueError(f"it holds {kind}, not real numbers")
+    why = f"its values of the type {kind} have no known range; data.value_range gives one"
+    raise Misfit(why, "data.value_range")
 
 
 def _over_white(values: np.ndarray, numbers: Numbers) -> np.ndarray:

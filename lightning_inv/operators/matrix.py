@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_inv.files import file_digest, read_array
+from lightning_inv.arrays import read_array
+from lightning_inv.files import file_digest
 from lightning_inv.operators.base import Images, Operator, SVDOperator
 
 
