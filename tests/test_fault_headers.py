@@ -11,7 +11,8 @@ import torch
 from damage import within
 from test_priors import forged
 
-from lightning_inv.files import read_array, read_weights
+from lightning_inv.arrays import read_array
+from lightning_inv.files import read_weights
 from lightning_inv.priors import load_prior, read_provenance
 
 pytestmark = pytest.mark.faults

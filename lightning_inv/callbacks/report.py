@@ -59,7 +59,7 @@ def report(folder: str | Path, indices: range, context: dict[str, Any]) -> dict[
     columns = (*COLUMNS, *(QUALITY if samples > 1 else ()))
     images, told, failed = 0, {}, {}
     with atomic_write(folder / "metrics.csv") as file:
-        text = io.TextIOWrapper(file, "utf-8", newline="", write_through=True)
+        text = io.TextIOWrapper(file, "utf-8", "backslashreplace", newline="", write_through=True)
         table = csv.writer(text)
         table.writerow(("index", "name", "solver", *columns, "failed"))
         for record in Manifest(folder).each(indices):

@@ -15,6 +15,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
+from lightning_inv.callbacks.places import check_folders, check_names, check_place
 from lightning_inv.callbacks.scores import score
 from lightning_inv.callbacks.spread import SampleFiles, record
 from lightning_inv.modules import Restoration, Restored
@@ -58,6 +59,9 @@ class ResultWriter(BasePredictionWriter):
         }
         if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
+        check_names(data.selected().names)
+        solvers = {name: work.solvers for name, work in pl_module.work.items()}
+        told(trainer, lambda: check_folders(self.folder, solvers))
         settings = told(trainer, lambda: settings_of(pl_module, data, str(trainer.precision)))
         data.finished = told(trainer, lambda: self._done(settings, shared, Manifest.look))
         data.verify_left()
@@ -139,8 +143,10 @@ class ResultWriter(BasePredictionWriter):
     def _write(self, problem: str, folder: str, index: int, name: str, x: Tensor) -> None:
         """Writes a picture; none of numbers that are not finite, which no picture can show."""
         manifest = self.manifests[problem]
+        path = picture_path(manifest.folder / folder, index, name)
+        check_place(self.folder, path)
         if x.isfinite().all():
-            write_png(picture_path(manifest.folder / folder, index, name), x, manifest.parts)
+            write_png(path, x, manifest.parts)
 
     def _given(self, restored: Restored, b: int) -> None:
         """Writes the pictures of an image that no solver has made."""
@@ -185,6 +191,7 @@ class ResultWriter(BasePredictionWriter):
         sheet = comparison(columns, table, fixed)
         manifest, first = self.manifests[restored.problem], restored.indices[0]
         path = picture_path(manifest.folder / "grids", first, f"{first:06d}")
+        check_place(self.folder, path)
         write_picture(path, sheet, manifest.parts)
         if (writer := tensorboard(trainer)) is not None:
             title = "/".join(filter(None, ("restored", restored.problem)))

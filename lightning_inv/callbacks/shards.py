@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lightning_inv.data import Shard
+from lightning_inv.files import atomic_write
 
 
 def finish_shard(folder: Path, shard: Shard) -> int:
@@ -15,6 +16,6 @@ def finish_shard(folder: Path, shard: Shard) -> int:
         shard: The shard.
     """
     marks = folder / "shards"
-    marks.mkdir(parents=True, exist_ok=True)
-    (marks / f"{shard.number}-of-{shard.count}").touch()
+    with atomic_write(marks / f"{shard.number}-of-{shard.count}"):
+        pass
     return shard.count - len(list(marks.glob(f"*-of-{shard.count}")))

@@ -147,4 +147,5 @@ def held_out(stems: Sequence[str], share: float) -> list[bool]:
 
 def hash_fraction(name: str) -> float:
     """A number in [0, 1) that depends on the name alone."""
-    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") / 2**64
+    told = name.encode(errors="surrogateescape")  # the bytes of names of files that are no UTF-8
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") / 2**64

@@ -97,7 +97,7 @@ class Photographs(ImageDataModule):
 
     @cached_property
     def _all(self) -> ImageDataset:
-        if not self.path.exists():
+        if not (self.path.is_dir() or self.path.is_file()):  # a pipe is neither
             raise FileNotFoundError(f"there is no photograph, and no folder of them, at {self.path}.")
         root = self.path if self.path.is_dir() else self.path.parent
         files = find_images(root) if self.path.is_dir() else [self.path]

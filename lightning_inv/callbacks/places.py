@@ -1,0 +1,77 @@
+"""Where results are written: in the folder of a run and nowhere else, whatever images are called.
+
+Names come from files, from keys of buckets and from data modules of users. A link within the folder, which
+somebody may have put there, is not followed; the folder itself may be one, as to another disk.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from lightning_inv.callbacks.manifest import PICTURES, SHELF
+
+LONGEST = 255
+"""The bytes of the name of a file, at most, on common file systems."""
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Finds names whose pictures cannot be written, or would be written elsewhere or over one another.
+
+    Raises:
+        ValueError: There is one; the message names it.
+    """
+    taken: set[str] = set()
+    for index, name in enumerate(names):
+        why = _fault(name)
+        shelf = index // SHELF
+        file = f"{shelf:04d}/{name}.png" if shelf else f"{name}.png"
+        if why or file in taken:
+            why = why or "is that of two images"
+            raise ValueError(f"the name {name!r} of an image {why}; files of results are made of it.")
+        taken.add(file)
+    folders = {file.rpartition("/")[0] for file in taken}
+    while folders := folders - {""}:
+        if both := folders & taken:
+            raise ValueError(f"{min(both)!r} would be the file of one image and the folder of another.")
+        folders = {folder.rpartition("/")[0] for folder in folders}
+
+
+def _fault(name: str) -> str:
+    """What is wrong with a name; nothing if it is a path to a place within a folder."""
+    if not isinstance(name, str):
+        return f"is no text, but {type(name).__name__}"
+    parts = name.split("/")
+    if {"", ".", ".."} & set(parts) or "\0" in name or (os.sep != "/" and os.sep in name):
+        return "is no path within a folder"
+    if name.isascii() and len(name) + 4 <= LONGEST:
+        return ""
+    try:
+        longest = max(len(os.fsencode(part)) for part in (*parts[:-1], f"{parts[-1]}.png"))
+    except UnicodeEncodeError:
+        return "cannot be that of a file"
+    return f"with .png is longer than {LONGEST} bytes" if longest > LONGEST else ""
+
+
+def check_place(folder: Path, path: Path) -> None:
+    """Raises ValueError if a file is not within a folder, or a link leads away between them."""
+    between = path.relative_to(folder).parts[:-1]
+    for part in between:
+        folder = folder / part
+        if part == ".." or folder.is_symlink():
+            raise ValueError(f"{folder} leads to another place; nothing is written by way of it.")
+
+
+def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
+    """Raises ValueError if a place that a run writes to is a link.
+
+    Args:
+        folder: The folder of the run.
+        problems: The solvers of each problem.
+    """
+    for problem, solvers in problems.items():
+        pictures = [f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")]
+        for name in ("records", "tallies", ".parts", *PICTURES, *pictures):
+            check_place(folder, folder / problem / name / "any")
+    check_place(folder, folder / "shards" / "any")
+    if (folder / "config.yaml").is_symlink():  # written by a library
+        raise ValueError(f"{folder / 'config.yaml'} leads to another place; nothing is written by way of it.")
