@@ -115,10 +115,11 @@ class Manifest:
 
     def _clear(self, held: dict[str, Any]) -> None:
         """Removes what a run of other settings has left."""
-        solvers = [name + end for name in held.get("solvers", {}) for end in ("", "_std", "_samples")]
-        for name in ("records", "tallies", *PICTURES, *solvers):
-            if Path(name).name == name:  # a file could tell of folders elsewhere
-                shutil.rmtree(self.folder / name, ignore_errors=True)
+        solvers = told if isinstance(told := held.get("solvers"), dict) else ()
+        outputs = {f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")}
+        for path in self.folder.glob("*"):  # the file could tell of folders elsewhere
+            if path.name in {"records", "tallies", *PICTURES, *outputs}:
+                shutil.rmtree(path, ignore_errors=True)
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""
