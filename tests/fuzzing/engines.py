@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
 
 from fuzzing.codecs import CODECS
 from fuzzing.mutations import NASTY, Value, changed_bytes, changed_tree
@@ -111,7 +112,7 @@ def by_hypothesis(worker: Worker, mutator: Mutator, number: str, until: float) -
         attack = _attack(worker, mutator, values, until)
         try:
             seed(numbers.getrandbits(64))(attack)()
-        except (AssertionError, _ShrunkError):
+        except (AssertionError, _ShrunkError, HypothesisException):  # it takes an end for a flaw
             worker.known |= {path.stem for path in worker.findings.glob("*.txt")}
 
 

@@ -65,7 +65,7 @@ def fuzz(
     Args:
         targets: The names of the targets.
         engines: The names of the engines.
-        seconds: The time for all; that in which processes start is not counted.
+        seconds: The time for all; that in which the first process of each starts is not counted.
         seed: All inputs follow from it, but not how many there are.
         findings: A folder for inputs that show a fault.
     """
@@ -127,7 +127,7 @@ def _watch(row: Row, worker: subprocess.Popen, reader: int) -> str:
                 row.count(told)
         elapsed = time.monotonic() - began
         if lines:
-            row.seconds += elapsed if started else 0.0
+            row.seconds += elapsed if started or row.restarts else 0.0
             began, used, started = time.monotonic(), _used(worker.pid), True
             continue
         if state == "start" and (
