@@ -14,6 +14,7 @@ from tempfile import NamedTemporaryFile
 from typing import BinaryIO
 from uuid import uuid4
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
