@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+CHECKSUMS = ("sha256", "crc32")
+"""Keys of checksums, which would tell of every change before it is looked at."""
+
 
 class Codec(NamedTuple):
     """How a kind of file becomes a tree, and a tree a file.
@@ -28,18 +31,36 @@ def _text(tree: Any) -> bytes:
     return json.dumps(tree).encode("utf-8", "surrogatepass")
 
 
+def _json(contents: bytes) -> Any:
+    return _unsigned(json.loads(contents))
+
+
+def _unsigned(tree: Any) -> Any:
+    """The tree without a checksum, where it may be left out."""
+    return {key: value for key, value in tree.items() if key not in CHECKSUMS}
+
+
 def _lines(contents: bytes) -> list[Any]:
-    return [json.loads(line) for line in contents.splitlines()]
+    return [_unsigned(json.loads(line)) for line in contents.splitlines()]
 
 
 def _of_lines(tree: list[Any]) -> bytes:
-    return b"".join(_text(record) + b"\n" for record in tree)
+    """Records with the checksum that their reader may ask for."""
+    found = []
+    for record in tree:
+        text = _text(record)
+        if isinstance(record, dict) and record:
+            text = text.removesuffix(b"}")
+            text += b', "crc32": "%08x"}' % zlib.crc32(text)
+        found.append(text + b"\n")
+    return b"".join(found)
 
 
 def _safetensors(contents: bytes) -> dict[str, Any]:
     (length,) = struct.unpack("<Q", contents[:8])
     header = json.loads(contents[8 : 8 + length])
-    for key, value in header.get("__metadata__", {}).items():
+    header["__metadata__"] = _unsigned(header.get("__metadata__", {}))
+    for key, value in header["__metadata__"].items():
         if value[:1] in ("{", "["):
             header["__metadata__"][key] = json.loads(value)
     return {"header": header, "data": contents[8 + length :]}
@@ -160,7 +181,7 @@ def _of_yaml(tree: Any) -> bytes:
 
 
 CODECS = {
-    ".json": Codec(json.loads, _text),
+    ".json": Codec(_json, _text),
     ".jsonl": Codec(_lines, _of_lines),
     ".safetensors": Codec(_safetensors, _of_safetensors),
     ".npy": Codec(_npy, _of_npy),

@@ -188,7 +188,7 @@ def result_seeds() -> Seeds:
     with TemporaryDirectory() as folder:
         tally([0]).write(Path(folder) / "tally", Path(folder))
         sums = (Path(folder) / "tally").read_bytes()
-    lines = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    lines = CODECS[".jsonl"].contents(records)
     return {
         "manifest.json": json.dumps(SETTINGS, indent=1).encode(),
         "a.jsonl": lines,
