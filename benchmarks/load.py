@@ -229,16 +229,16 @@ def text(options: argparse.Namespace, place: Path, runs: dict[str, Run]) -> str:
     return f"""\
 ### {count} images in one run
 
-Made by `python benchmarks/load.py --images {options.images} --batch {options.batch}`, {environment()}: noise
-of {SIDE} x {SIDE} grey pixels in folders of {FOLDER}, restored by the pseudo-inverse, with
+Made by `python benchmarks/load.py --images {options.images} --batch {options.batch}`, {environment()}:
+noise of {SIDE} x {SIDE} grey pixels in folders of {FOLDER}, restored by the pseudo-inverse, with
 `--output.inputs false --output.grid_rows 0`, so that what is measured is all but the solver. A second here is
 one of a machine that did other work besides.
 
-**Time.** The first picture came after {whole.pictures[0]:.1f} s, all after {whole.pictures[-1]:.0f} s and the
-end after {whole.seconds:.0f} s. An image took {first:.2f} ms among the first {min(FEW, count)} and
-{last:.2f} ms among the last, {last / first:.2f} times as long. By tenths of the images, in ms an image:
+**Time.** The first picture came after {whole.pictures[0]:.1f} s, all after {whole.pictures[-1]:.0f} s and
+the end after {whole.seconds:.0f} s. An image took {first:.2f} ms among the first {min(FEW, count)} and
+{last:.2f} ms among the last, {last / first:.2f} times as long. By tenths:
 
-{table(["tenth", *map(str, range(1, 11))], {"ms": [f"{ms:.2f}" for ms in list(pace.values())[:10]]})}
+{table(["tenth", *map(str, range(1, 11))], {"ms an image": [f"{ms:.2f}" for ms in list(pace.values())[:10]]})}
 
 **Memory.** What the process had in use when a share of the pictures was written. The most was
 {whole.peak:.0f} MiB, report and end included:
