@@ -51,7 +51,7 @@ def read_array(path: Path) -> Tensor:
     """
     try:
         if not path.is_file():
-            raise FileNotFoundError("there is no such file")
+            raise ValueError("it is no regular file" if path.exists() else "there is no such file")
         values = read_npy(path, lambda empty: check_pixels(1, empty.size))
         return torch.from_numpy(values.astype(np.float64))
     except (OSError, ValueError, TypeError, AttributeError) as error:

@@ -67,13 +67,14 @@ def open_picture(file: Path | BinaryIO) -> Iterator[ImageFile]:
     """A picture of which the header is read, and its size checked; it is closed at the end.
 
     Args:
-        file: The file, or one that is open.
+        file: The file, or one that is open, which is read from its beginning.
 
     Raises:
         ValueError: It is larger than is allowed.
         OSError: There is no such file, it cannot be read, or it is of no format that is read.
     """
     with file.open("rb") if isinstance(file, Path) else nullcontext(file) as source:
+        source.seek(0)
         kind = _kind(source.read(16))
         _check_bytes(source, kind)
         source.seek(0)

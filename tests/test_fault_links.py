@@ -92,7 +92,7 @@ def test_a_link_in_the_place_of_a_problem_is_not_followed(
     assert contents(outside) == before
 
 
-FILES = ["manifest.json", "metrics.csv", "summary.json", "mine/a.png", "mine/sub/b.png", "truth/a.png"]
+FILES = ["metrics.csv", "summary.json", "mine/a.png", "mine/sub/b.png", "truth/a.png"]
 
 
 @pytest.mark.parametrize("place", [*FILES, "grids/000000.png"])
@@ -107,6 +107,16 @@ def test_a_link_in_the_place_of_a_file_is_replaced(
     assert contents(outside) == before
     assert not link.is_symlink()
     assert link.stat().st_size > 6
+
+
+def test_a_link_in_the_place_of_the_manifest_is_not_written_through(
+    words: list[str], tmp_path: Path, outside: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "manifest.json").symlink_to(outside / "secret")
+    before = contents(outside)
+    assert "manifest.json is damaged" in refusal(infer, words, capsys)
+    assert contents(outside) == before
 
 
 def test_a_link_in_the_place_of_the_mark_of_a_shard_is_replaced(tmp_path: Path) -> None:

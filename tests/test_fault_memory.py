@@ -66,7 +66,7 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(kind: str) -> None:
     with pytest.warns(UserWarning, match=r"a does not fit into memory with (7|4) images of") as told:
         found = Parts(True).solve(attempts, 7, "a", BLANK)
     assert attempts.sizes == [7, 4, 2, 2, 2, 1]
-    assert len(told) == 2
+    assert sum("does not fit" in str(warning.message) for warning in told) == 2
     assert found.samples[0, :, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]
     assert (found.forward_calls, found.backward_calls, found.peak_memory) == (3, 2, 20.0)
     assert found.seconds == pytest.approx((6 * 2.0 + 1.0) / 7)

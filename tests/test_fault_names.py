@@ -157,7 +157,9 @@ def test_a_name_that_leads_elsewhere_is_refused_and_nothing_is_written(
     )
     own = words[: words.index("--data=ImageFolder")]
     before = sorted(tmp_path.rglob("*"))
-    said = refusal(infer, [*own, "--config", str(tmp_path / "data.yaml")], capsys)
+    said = refusal(
+        infer, [*own, "--config", str(tmp_path / "data.yaml"), "--packages=[test_fault_names]"], capsys
+    )
     assert f"the name {name.format(outside)!r} of an image is no path within a folder" in " ".join(
         said.split()
     )

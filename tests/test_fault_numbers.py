@@ -178,7 +178,11 @@ def test_the_same_command_again_leaves_failures_as_they_are_and_tells_them(
 
 def test_a_comparison_tells_failures_and_pairs_the_images_that_both_have(prior: Path, tmp_path: Path) -> None:
     problem = {"noisy": {"measurement": {"operator": {"class_path": "Identity"}, "sigma": 0.1}}}
-    infer(words(prior, tmp_path / "run", model={"solvers": FAILING, "problems": problem}))
+    infer(
+        words(
+            prior, tmp_path / "run", "--packages=[spoilers]", model={"solvers": FAILING, "problems": problem}
+        )
+    )
     page = (tmp_path / "run" / "comparison.md").read_text()
     assert f"spoiled has no result for 1 of 4 images, which its means leave out: {NAME}." in page
     with (tmp_path / "run" / "comparison.csv").open() as file:
@@ -196,7 +200,7 @@ def test_a_solver_that_fails_for_every_image_has_no_numbers_and_stops_nothing(
     problem = {"noisy": {"measurement": {"operator": {"class_path": "Identity"}, "sigma": 0.1}}}
     never = {"never": {"class_path": "spoilers.Spoiled", "init_args": {"steps": 3, "below": 1e9}}}
     model = {"solvers": never, "problems": problem}
-    infer(words(prior, tmp_path / "run", "--output.inputs=false", model=model))
+    infer(words(prior, tmp_path / "run", "--output.inputs=false", "--packages=[spoilers]", model=model))
     (line,) = [
         line for line in (tmp_path / "run" / "comparison.md").read_text().splitlines() if "| never" in line
     ]

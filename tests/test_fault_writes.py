@@ -3,75 +3,58 @@
 import errno
 import itertools
 import os
-import signal
+import subprocess
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import tiny_prior
-from restorations import arguments, assert_same, forget, recorded
+from killed_writes import STEPS, WRITES, file
+from restorations import ROOT, arguments, assert_same, forget, recorded
 
 from lightning_inv import files
-from lightning_inv.callbacks import AtomicCheckpointIO, PriorFile
+from lightning_inv.callbacks import PriorFile
 from lightning_inv.callbacks.journal import Journal
-from lightning_inv.callbacks.manifest import STALE, Manifest, write_json
+from lightning_inv.callbacks.manifest import STALE, Manifest
 from lightning_inv.callbacks.pictures import write_png
 from lightning_inv.callbacks.spread import SampleFiles
 from lightning_inv.cli import infer
 from lightning_inv.files import remove_parts
-from lightning_inv.priors import save_prior
 
 pytestmark = pytest.mark.faults
 HOUR = 3600.0
 
 
-def killed(step: str, write: Callable[[], None]) -> None:
-    """Writes in a process that is killed at a step of it."""
-    if not (child := os.fork()):
-        for module, name in ((os, "fsync"), (Path, "replace")):
-            if name == step:
-                setattr(module, name, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        try:
-            write()
-        finally:
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+@pytest.fixture(scope="module")
+def mid_writes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What processes that were killed while they wrote have left."""
+    folder = tmp_path_factory.mktemp("killed")
+    script = str(ROOT / "tests" / "killed_writes.py")
+    places = os.pathsep.join((str(ROOT), str(ROOT / "tests")))
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places}
+    subprocess.run([sys.executable, script, str(folder)], env=environment, check=True, timeout=120)
+    return folder
 
 
-WRITES = {
-    "checkpoint": lambda path, value: AtomicCheckpointIO().save_checkpoint(
-        {"x": torch.full((9,), value)}, path
-    ),
-    "picture": lambda path, value: write_png(path, torch.full((1, 8, 8), float(value))),
-    "prior": lambda path, value: save_prior(path, tiny_prior(), {"steps": value}),
-    "manifest": write_json,
-}
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("kind", WRITES)
 def test_a_kill_in_mid_write_leaves_the_old_file_and_what_the_next_run_removes(
-    kind: str, step: str, tmp_path: Path
+    kind: str, step: str, mid_writes: Path
 ) -> None:
-    path = tmp_path / f"a{'.png' if kind == 'picture' else ''}"
-    WRITES[kind](path, 1)
-    before = path.read_bytes()
-    killed(step, lambda: WRITES[kind](path, 0))
-    assert path.read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 2
-    remove_parts(tmp_path)
-    assert list(tmp_path.iterdir()) == [path]
+    path = file(mid_writes, kind, step)
+    before = path.with_name("before")
+    assert path.read_bytes() == before.read_bytes()
+    assert len(list(path.parent.iterdir())) == 3
+    remove_parts(path.parent)
+    assert set(path.parent.iterdir()) == {path, before}
 
 
-def test_a_kill_before_a_record_is_on_the_disk_costs_no_other(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.append([{"index": 0}])
-    killed("fsync", lambda: journal.append([{"index": 1}]))
-    Journal(tmp_path).append([{"index": 2}])
-    assert Journal(tmp_path).indices() - {1} == {0, 2}
+def test_a_kill_before_a_record_is_on_the_disk_costs_no_other(mid_writes: Path) -> None:
+    journal = Journal(mid_writes / "records")
+    journal.append([{"index": 2}])
+    assert journal.indices() - {1} == {0, 2}
 
 
 def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path) -> None:
