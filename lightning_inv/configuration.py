@@ -14,10 +14,8 @@ import yaml
 
 ATOMIC = frozenset({"problems", "solvers", "terms", "callbacks", "logger"})
 """Keys whose value a later file of the command line replaces as a whole; one that includes it refines it."""
-
-
-LARGEST, MOST_PARTS = 2**20, 100_000
-"""The bytes of a configuration, and the parts that it unfolds to, at most."""
+LARGEST, VALUES, DEPTH = 2**20, 100_000, 50
+"""The bytes of a configuration, and its values and levels, at most, counting what an alias stands for."""
 
 
 def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
@@ -33,14 +31,14 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
         ValueError: The file does not exist, is not YAML, holds something else than keys and values, or
             includes itself.
     """
-    if (here := Path(path).resolve()) in above:
+    content, here = _parsed(Path(path)), Path(path).resolve()
+    if here in above:
         raise ValueError(f"the configuration {path} includes itself, by way of {above[-1]}.")
-    content = load_yaml(Path(path))
     if not isinstance(content, dict):
         raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
     if isinstance(model := content.get("model"), dict) and isinstance(model.get("problems"), dict):
         model["problems"] = {
-            name: _problem(Path(path).parent / given) if isinstance(given, str) else given
+            name: _problem(Path(path).parent / given, (*above, here)) if isinstance(given, str) else given
             for name, given in model["problems"].items()
         }
     beneath = content.pop("include", None)
@@ -51,57 +49,39 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
 
 
-def load_yaml(path: Path) -> Any:
-    """What a YAML file holds; it may be a stranger's.
-
-    Raises:
-        ValueError: It cannot be read, is not YAML, or is too large, be it by what refers to parts of it.
-    """
+def _parsed(path: Path) -> Any:
+    """What a YAML file holds; nothing in it is run, and it is no larger than it looks."""
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
         content = yaml.safe_load(text)
-        _count(content, {})
+        _check_size(content)
     except OSError as error:
         raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
-    except RecursionError:
-        raise ValueError(f"the configuration {path} is nested too deeply.") from None
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # a day 32, or too many brackets
         raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
     return content
 
 
-def _count(value: Any, known: dict[int, int | None]) -> int:
-    """The parts of a value, those that are referred to again counted again.
-
-    Args:
-        value: The value.
-        known: The count of each list or mapping seen so far, by its identity; None while it is counted.
-
-    Raises:
-        ValueError: It holds itself, or more than ``MOST_PARTS``, or keys that are no text.
-    """
-    if not isinstance(value, dict | list):
-        return 1
-    if known.get(id(value), 0) is None:
-        raise ValueError("a part of it holds itself")
-    if id(value) not in known:
-        known[id(value)] = None
-        for key in value if isinstance(value, dict) else ():
-            if not isinstance(key, str):
-                raise ValueError(f"the key {key!r} is no text")
-        parts = value.values() if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_count(part, known) for part in parts)
-    if known[id(value)] > MOST_PARTS:
-        raise ValueError(f"it has more than {MOST_PARTS} parts, those counted again that are referred to")
-    return known[id(value)]
+def _check_size(content: Any) -> None:
+    """Raises ValueError if there is more than settings need, what an alias stands for included."""
+    parts, count = [(content, 0)], 0
+    while parts:
+        part, depth = parts.pop()
+        count += 1
+        if count > VALUES or depth > DEPTH:  # short names can stand for very much, or for what they are in
+            raise ValueError(f"it has more than {VALUES} values, or {DEPTH} levels")
+        if odd := [key for key in (part if isinstance(part, dict) else ()) if not isinstance(key, str)]:
+            raise ValueError(f"the key {odd[0]!r} is no text")
+        below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        parts.extend((value, depth + 1) for value in below)
 
 
-def _problem(path: Path) -> dict[str, Any]:
+def _problem(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     """The measurement and the solvers of a file that is a configuration of one problem."""
-    model = read_config(path).get("model")
+    model = read_config(path, above).get("model")
     if not isinstance(model, dict) or not model.get("measurement"):
         raise ValueError(f"{path} is no problem: it has no model.measurement.")
     return {key: model[key] for key in ("measurement", "solvers") if key in model}
@@ -141,7 +121,7 @@ def completed(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
         path = f"{above}.{key}".lstrip(".")
         if isinstance(value, dict):
             if "init_args" in value and "class_path" not in value:
-                near = difflib.get_close_matches(str(key), [name for name in tree if name != key], 1)
+                near = difflib.get_close_matches(str(key), [str(name) for name in tree if name != key], 1)
                 hint = f" did you mean {near[0]!r}?" if near else ""
                 raise ValueError(f"{path} has init_args, but no class_path.{hint}")
             value = completed(value, path)
@@ -151,6 +131,7 @@ def completed(tree: dict[str, Any], above: str = "") -> dict[str, Any]:
 
 def same_class(one: str, other: str) -> bool:
     """Whether two class paths, short or long, name the same class; a short one is of ours or of Lightning."""
+    one, other = str(one), str(other)  # a file may hold anything there
     tops = {path.partition(".")[0] if "." in path else "" for path in (one, other)}
     return one.rsplit(".", 1)[-1] == other.rsplit(".", 1)[-1] and (
         len(tops) == 1 or tops <= {"", "lightning_inv", "lightning", "torch"}

@@ -9,7 +9,7 @@ from helpers import refusal, tiny_prior
 
 from lightning_inv.check import main as check
 from lightning_inv.cli import infer, train
-from lightning_inv.configuration import LARGEST, MOST_PARTS, read_config
+from lightning_inv.configuration import LARGEST, VALUES, read_config
 from lightning_inv.priors import save_prior
 from lightning_inv.trusted import packages_of
 
@@ -151,10 +151,10 @@ def test_a_command_line_vouches_for_the_packages_that_it_names(
 
 LAUGHS = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
 HOSTILE = {
-    "references that unfold without end": (LAUGHS, f"more than {MOST_PARTS} parts"),
-    "a part that holds itself": ("model: &m {solvers: *m}", "a part of it holds itself"),
+    "references that unfold without end": (LAUGHS, f"more than {VALUES} values"),
+    "a part that holds itself": ("model: &m {solvers: *m}", f"more than {VALUES} values, or"),
     "more than fits": ("a: " + "1" * LARGEST, f"it has more than {LARGEST} bytes"),
-    "lists in lists": ("a: " + "[" * 20_000, "nested too deeply"),
+    "lists in lists": ("a: " + "[" * 20_000, "is not YAML"),
     "a number of ten thousand digits": ("a: " + "9" * 10_000, "is not YAML"),
     "an object of Python": ("a: !!python/object/apply:os.system ['touch mark']", "is not YAML"),
     "keys that are no text": ("model: {1: 2}", "the key 1 is no text"),
