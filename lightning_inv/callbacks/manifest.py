@@ -21,6 +21,8 @@ PICTURES = ("truth", "measurement", "grids")
 """Folders of pictures besides those of the solvers."""
 SHELF = 10_000
 """The pictures in one folder."""
+MOST = 1e100
+"""What is no measure any more; its square is still a number."""
 STALE = 3600.0
 """Seconds after which a file that was begun is taken for left behind."""
 CHECKSUM = "sha256"
@@ -126,8 +128,18 @@ class Manifest:
         self.journal.append(records)
 
     def each(self, indices: range) -> Iterator[Record]:
-        """The records of these images, in order, of those that are done."""
-        return self.journal.read(indices)
+        """The records of these images, in order, of those that are done.
+
+        Raises:
+            ValueError: A record is none: it was changed by hand, or came from elsewhere.
+        """
+        for record in self.journal.read(indices):
+            if not _is_record(record):
+                why = (
+                    f"the record of the image {record['index']} has no name, or no measures that are numbers."
+                )
+                raise ValueError(f"{self.journal.folder} is damaged: {why}")
+            yield record
 
     def read(self, indices: range) -> list[Record]:
         """The records of these images, in order, of those that are done."""
@@ -137,6 +149,25 @@ class Manifest:
 def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:
     """The names of the settings that are not those held."""
     return sorted(key for key in settings.keys() | held.keys() if settings.get(key) != held.get(key))
+
+
+def _is_record(record: Record) -> bool:
+    """Whether a record has the name of an image and, of each solver, numbers or None, and why it has failed."""
+    solvers = record.get("solvers")
+    if not (isinstance(record.get("name"), str) and isinstance(solvers, dict)):
+        return False
+    return all(
+        isinstance(measures, dict)
+        and all(_is_measure(value, str if key == "failed" else float) for key, value in measures.items())
+        for measures in solvers.values()
+    )
+
+
+def _is_measure(value: Any, kind: type) -> bool:
+    """Whether a value is of a kind, and no huge number, or None."""
+    if value is None or kind is str:
+        return value is None or isinstance(value, str)
+    return isinstance(value, int | float) and abs(value) < MOST
 
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:

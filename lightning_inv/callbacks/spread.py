@@ -138,12 +138,22 @@ class SampleFiles:
         """The tallies of those of the images of which all samples are drawn, each of all its processes.
 
         The files of an image are removed when the next one is asked for.
+
+        Raises:
+            ValueError: Files of an image do not fit each other.
         """
         paths = self._paths()
         for index in indices:
             parts = list(_disjoint(paths.get(index, [])))
             if sum(len(part.samples) for part in parts) == count:
-                yield functools.reduce(operator.add, parts)
+                try:
+                    whole = functools.reduce(operator.add, parts)
+                except (KeyError, TypeError, RuntimeError):
+                    raise ValueError(
+                        f"the tallies of the image {index} in {self.folder} do not fit each other; "
+                        "remove them, and it is done anew."
+                    ) from None
+                yield whole
                 for path in paths[index]:
                     path.unlink(missing_ok=True)
 
