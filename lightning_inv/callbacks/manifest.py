@@ -152,7 +152,7 @@ def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:
 
 
 def _is_record(record: Record) -> bool:
-    """Whether a record has the name of an image and, of each solver, numbers or None, and why it has failed."""
+    """Whether a record names an image and tells of each solver numbers or None, and why it has failed."""
     solvers = record.get("solvers")
     if not (isinstance(record.get("name"), str) and isinstance(solvers, dict)):
         return False
