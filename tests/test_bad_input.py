@@ -11,6 +11,8 @@ from PIL import Image
 from lightning_inv.cli import infer, train
 from lightning_inv.priors import save_prior
 
+pytestmark = pytest.mark.faults
+
 Words = Callable[..., list[str]]
 MASK = "--model.measurement.operator Inpainting --model.measurement.operator.mask"
 OF_INFER = [

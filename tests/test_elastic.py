@@ -19,6 +19,8 @@ from trainings import CONFIG, assert_same_training
 from lightning_inv.cli import infer
 from lightning_inv.launchers import OWN_STORE, check_restarts
 
+pytestmark = pytest.mark.faults
+
 IMAGES = 12
 SLOW = ["--data.batch_size=1", f"--data.limit={IMAGES}", "--model.solvers.reddiff.steps=200"]
 TORCHRUN = ["-m", "torch.distributed.run", "--max-restarts=2"]

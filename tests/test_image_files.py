@@ -105,6 +105,7 @@ def test_colours_become_luma_in_grey(tmp_path: Path) -> None:
     torch.testing.assert_close(x, torch.full((1, 2, 2), 2 * 0.587 - 1), atol=0.01, rtol=0)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", ["png", "tif", "npy"])
 @pytest.mark.parametrize("damage", BROKEN)
 def test_an_image_that_cannot_be_decoded_is_named(
@@ -126,6 +127,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("value_range", [None, (-10, 300)])
 @pytest.mark.parametrize("what", [*REFUSED, *MODES])
 def test_verification_refuses_what_cannot_be_read_and_makes_no_image(

@@ -16,6 +16,8 @@ from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 from lightning_inv.priors import read_provenance
 
+pytestmark = pytest.mark.faults
+
 
 class Terminator(Callback):
     """Asks this process to end, as a cluster does, once so many steps are done."""

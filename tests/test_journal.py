@@ -9,6 +9,8 @@ import pytest
 from lightning_inv.callbacks import journal
 from lightning_inv.callbacks.journal import Journal
 
+pytestmark = pytest.mark.faults
+
 
 def entry(index: int, told: int = 0) -> dict:
     return {"index": index, "name": f"Ä {index}\n", "told": told}

@@ -23,6 +23,8 @@ from lightning_inv.callbacks.manifest import STALE, Manifest
 from lightning_inv.cli import CONFIGS, InferCommandLine, infer
 from lightning_inv.modules import Restoration
 
+pytestmark = pytest.mark.faults
+
 
 def test_what_is_missing_alone_is_computed(prior: Path, finished: Path, tmp_path: Path) -> None:
     infer(arguments(prior, tmp_path, "--data.batch_size=2"))

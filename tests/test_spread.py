@@ -136,6 +136,7 @@ def test_a_file_that_another_process_has_just_merged_is_no_error(
     assert files_of(tmp_path).drawn() == {}
 
 
+@pytest.mark.faults
 def test_a_damaged_file_is_drawn_again(tmp_path: Path) -> None:
     files = files_of(tmp_path)
     entry(files, 0, 0.0)

@@ -14,6 +14,8 @@ from restorations import arguments, assert_same, recorded
 from lightning_inv.cli import infer
 from lightning_inv.modules.termination import Termination
 
+pytestmark = pytest.mark.faults
+
 
 class Terminator(Callback):
     """Asks this process to end, as a cluster does, when the second batch begins."""

@@ -19,6 +19,8 @@ from lightning_inv.callbacks import PriorFile
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 
+pytestmark = pytest.mark.faults
+
 
 def test_a_loss_without_a_number_stops_before_the_weights_are_lost(tmp_path: Path) -> None:
     descent = partial(torch.optim.SGD, lr=1e30)
