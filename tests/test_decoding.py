@@ -41,6 +41,7 @@ def test_the_shape_is_known_from_the_header(tmp_path: Path, suffix: str, kind: s
     assert image_size(path) == (7, 11)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "ppm", "tif"])
 def test_the_shape_is_known_where_pixels_are_lacking(tmp_path: Path, suffix: str) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
@@ -56,6 +57,7 @@ def with_exif_last(stored: bytes) -> bytes:
     return stored[:at] + stored[end:-12] + stored[at:end] + stored[-12:]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_exif_behind_the_pixels_of_a_png_is_found(tmp_path: Path, kind: type) -> None:
     exif = Image.Exif()
@@ -83,6 +85,7 @@ TRANSPARENT = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("value_range", [None, (0, 255), (0, 300)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("kind", TRANSPARENT)
@@ -174,6 +177,7 @@ def test_a_range_is_that_of_pictures_of_8_bits_too(tmp_path: Path) -> None:
     assert read_image(path, 1, value_range=(0, 40)).tolist() == [[[-1, 1]]]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("values", "channels", "value_range", "message"),
     [

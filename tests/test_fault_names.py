@@ -18,7 +18,7 @@ from lightning_inv.data import ImageDataset, ImageFolder
 
 pytestmark = pytest.mark.faults
 
-LONG = "n" * 236
+LONG = "n" * 250
 """Of 240 bytes with its suffix."""
 
 

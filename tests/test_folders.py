@@ -36,6 +36,7 @@ def test_an_item_has_its_image_name_and_index(tmp_path: Path) -> None:
     assert (item["name"], item["index"], item["image"].shape) == ("b", 1, (1, 4, 6))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("files", [["a.png", "a.jpg"], ["a.png", "a.jpg", "a.png.png"]])
 def test_files_that_differ_in_their_suffix_have_names_of_their_own(files: list[str]) -> None:
     names = image_names(Path(), [Path(file) for file in files])
@@ -81,6 +82,7 @@ def test_the_share_of_validation_is_about_what_was_asked_for(fraction: float) ->
     assert abs(held_out - fraction) < 4 * (fraction * (1 - fraction) / 2000) ** 0.5
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", BROKEN)
 def test_a_broken_file_stops_before_any_work(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     write(tmp_path / "good.png")
@@ -89,6 +91,7 @@ def test_a_broken_file_stops_before_any_work(tmp_path: Path, damage: Callable[[P
         ImageFolder(str(tmp_path), 4, 1).setup("fit")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", BROKEN)
 def test_only_the_broken_file_is_skipped(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     for name in ("a.png", "c.png"):
@@ -99,6 +102,7 @@ def test_only_the_broken_file_is_skipped(tmp_path: Path, damage: Callable[[Path]
     assert names_of(data) == ["a", "c"]
 
 
+@pytest.mark.faults
 def test_a_folder_of_broken_files_alone_is_refused(tmp_path: Path) -> None:
     text(tmp_path / "a.png")
     with pytest.raises(
@@ -169,6 +173,7 @@ def test_fewer_bits_of_measurements_are_told(tmp_path: Path) -> None:
         MeasurementFolder(str(tmp_path), channels=1).dataset("all")
 
 
+@pytest.mark.faults
 def test_unverified_images_fail_when_they_are_read(tmp_path: Path) -> None:
     text(tmp_path / "a.png")
     images = ImageFolder(str(tmp_path), 4, 1, verify=False).dataset("all")
@@ -182,6 +187,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path, kind: Callable[[str
         kind(str(tmp_path / "nowhere")).dataset("all")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kind", [lambda root: ImageFolder(root, 4), lambda root: MeasurementFolder(root)])
 def test_a_folder_without_images_is_named(tmp_path: Path, kind: Callable[[str], ImageDataModule]) -> None:
     text(tmp_path / "notes.txt")
@@ -252,6 +258,7 @@ def test_measurements_and_truth_have_shapes_of_their_own(tmp_path: Path) -> None
     assert images.shapes(1) == {"measurement": (1, 5, 6), "image": (3, 8, 12)}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", BROKEN)
 def test_a_broken_measurement_is_named(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     damage(tmp_path / "b.png")

@@ -13,6 +13,7 @@ from lightning_inv.data.image_files import Refusal, image_size, open_image, read
 from lightning_inv.data.picture import Picture
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("mode", MODES)
 def test_every_kind_of_png_is_read_to_the_same_range(tmp_path: Path, mode: str, channels: int) -> None:
@@ -26,6 +27,7 @@ def test_every_kind_of_file_is_read(tmp_path: Path, suffix: str) -> None:
     torch.testing.assert_close(x, torch.full((3, 4, 6), -0.6), atol=0.01, rtol=0)
 
 
+@pytest.mark.faults
 def test_a_16_bit_image_keeps_every_level(tmp_path: Path) -> None:
     values = np.array([[0, 255, 256, 257 * 128, 65535]], dtype=np.uint16)
     x = read_image(write(tmp_path / "a.png", Image.fromarray(values)), 1)
@@ -39,6 +41,7 @@ def test_pixels_of_no_known_range_are_refused(tmp_path: Path, picture: str) -> N
         read_image(path, 1)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("orientation", range(1, 9))

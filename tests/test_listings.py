@@ -85,6 +85,7 @@ def spoil(path: Path) -> None:
 WHY_GONE = r"images/1\.png: .*If images were removed or replaced, delete .*list\.json and start again"
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("harm", "workers", "why"),
     [
@@ -105,6 +106,7 @@ def test_a_file_that_is_no_longer_what_was_listed_is_named(
         list(attached(remote(folder, **settings)).predict_dataloader())
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("workers", [0, 1])
 def test_an_object_that_is_gone_is_named(bucket: ThreadingHTTPServer, workers: int) -> None:
     data = attached(remote(BUCKET, num_workers=workers))
@@ -114,6 +116,7 @@ def test_an_object_that_is_gone_is_named(bucket: ThreadingHTTPServer, workers: i
         list(data.predict_dataloader())
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", ["../x.png", "a//b.png", "./x.png", "x#1.png", "x?.png"])
 def test_names_that_are_no_paths_are_refused(bucket: ThreadingHTTPServer, name: str) -> None:
     bucket.buckets["mine"][f"set/images/{name}"] = b""
@@ -174,6 +177,7 @@ def test_without_litdata_the_command_that_installs_it_is_told(
         remote(str(folder)).dataset("all")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", BROKEN)
 def test_broken_images_are_refused_as_in_folders(tmp_path: Path, damage: Callable[[Path], Path]) -> None:
     damage(tmp_path / "a.png")

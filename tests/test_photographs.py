@@ -48,6 +48,7 @@ def test_a_size_is_covered_and_cut(tmp_path: Path, size: int | tuple[int, int], 
     assert tuple(item["image"].shape) == (3, *expected)
 
 
+@pytest.mark.faults
 def test_what_is_too_small_is_named(tmp_path: Path) -> None:
     images = Photographs(str(write(tmp_path / "mine.png", ramp(3, 9)))).selected()
     with pytest.raises(ValueError, match=r"mine\.png has 3 x 9 pixels, fewer than data\.multiple=4"):
@@ -59,6 +60,7 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         Photographs(str(tmp_path / "nowhere.jpg")).selected()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("damage", BROKEN)
 def test_what_is_broken_is_named(tmp_path: Path, damage) -> None:
     with pytest.raises(ValueError, match=r"mine\.png cannot be read as an image"):
