@@ -134,6 +134,8 @@ class CommandLine(LightningCLI):
             super().parse_arguments(parser, args)
         except OmegaConfBaseException as error:
             parser.error(" ".join(str(error).split("object_type")[0].split()))
+        except Exception as error:  # jsonargparse does not foresee all that a file may hold
+            parser.error(f"the settings cannot be read ({type(error).__name__}: {error}).")
 
     def instantiate_classes(self) -> None:
         with self.plain_errors():

@@ -114,7 +114,7 @@ class Worker:
         """Notes what an input does beside reading."""
         if not self.watching:
             return
-        if event in RUNS:
+        if event in RUNS and args[0] != sys.executable:  # libraries ask that about themselves
             self.heard.append(f"{event} {args}")
         writes = event == "open" and isinstance(args[2], int) and args[2] & (os.O_WRONLY | os.O_RDWR)
         changes = event in CHANGES and args[-1] == -1  # or it is below a folder that was told of before
