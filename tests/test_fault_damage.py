@@ -1,6 +1,7 @@
 """A flipped bit on the disk: what is read is what was written, or it is refused; nothing else happens."""
 
 import json
+import zlib
 from bisect import bisect
 from itertools import accumulate
 from pathlib import Path
@@ -11,7 +12,7 @@ from damage import flipped, read_or_refused, same
 from helpers import tiny_prior
 from safetensors.torch import save_file
 
-from lightning_inv.callbacks.journal import Journal
+from lightning_inv.callbacks.journal import END, Journal
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.spread import SampleFiles, Tally
 from lightning_inv.files import read_weights, write_weights
@@ -53,6 +54,23 @@ def test_a_record_without_a_checksum_is_none(tmp_path: Path) -> None:
 # What a folder holds
 
 SETTINGS = {"seed": 0, "prior": "ab12", "solvers": {"ddrm": {"class_path": "DDRM", "steps": 20}}}
+
+
+FORGED = [
+    b'"index": 3',
+    b'{"index": 3, [',
+    b'{"index": -1',
+    b'{"index": 99999999999999999999',
+    b'{"a": ' + b"[" * 10**5,
+]
+
+
+@pytest.mark.parametrize("text", FORGED, ids=range(len(FORGED)))
+def test_a_line_that_was_never_a_record_is_none_though_its_checksum_is_right(
+    text: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "1.jsonl").write_bytes(text + END % zlib.crc32(text))
+    assert Journal(tmp_path).indices() == set()
 
 
 @pytest.fixture

@@ -109,9 +109,12 @@ def _record(line: bytes) -> Record:
 
 
 def _index(line: bytes) -> int | None:
-    """The index of a record; None if it is not whole."""
+    """The index of a record; None if it is not whole, or was never one."""
     text = line[:-LENGTH]
     if line[-LENGTH:] != END % zlib.crc32(text):
         return None
-    index = json.loads(line).get("index")
-    return index if isinstance(index, int) else None
+    try:
+        index = json.loads(line).get("index")
+    except (RecursionError, ValueError):  # a checksum can be forged
+        return None
+    return index if isinstance(index, int) and 0 <= index < 2**63 else None
