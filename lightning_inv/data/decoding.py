@@ -15,7 +15,15 @@ from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.png import orientation_of, read_png
 from lightning_inv.data.tiff import header, open_tiff, pillow_suffices, read_tiff
-from lightning_inv.data.values import ORIENTATION, Numbers, channels_first, checked, image_of, other_channels
+from lightning_inv.data.values import (
+    ORIENTATION,
+    SIDEWAYS,
+    Numbers,
+    channels_first,
+    checked,
+    image_of,
+    other_channels,
+)
 from lightning_inv.opening import check_pixels, open_picture
 
 TIFF = frozenset({".tif", ".tiff"})
@@ -102,12 +110,12 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
         with open_picture(path) as image:
             width, height = image.size
             colours = 1 if Image.getmodebase(image.mode) == "L" else 3
-            turned = _orientation(image, path) >= 5
+            turned = _orientation(image, path) in SIDEWAYS
         return (colours, width, height) if turned else (colours, height, width)
     with open_tiff(path) as series:
         found = header(series)
     count, height, width = channels_first(found, channels).shape
-    return (count, width, height) if found.orientation >= 5 else (count, height, width)
+    return (count, width, height) if found.orientation in SIDEWAYS else (count, height, width)
 
 
 @refusing()

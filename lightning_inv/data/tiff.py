@@ -14,7 +14,7 @@ from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.tiff_pages import check_pages, check_planes
-from lightning_inv.data.values import ORIENTATION, Numbers, channels_first
+from lightning_inv.data.values import ORIENTATION, SIDEWAYS, Numbers, channels_first
 from lightning_inv.opening import check_pixels, open_picture
 
 
@@ -27,7 +27,7 @@ def pillow_suffices(path: Path | FileContents) -> bool:
             tags = file.tag_v2
             bits, samples = tags.get(258, (1,)), tags.get(277, 1)
             deep = max(bits) > 8 and file.mode not in ("I;16", "I;16B", "F")
-            sideways = tags.get(ORIENTATION, 1) >= 5  # grey ones come out garbled
+            sideways = tags.get(ORIENTATION, 1) in SIDEWAYS  # grey ones come out garbled
             white_is_0 = max(bits) > 8 and tags.get(262) == PHOTOMETRIC.MINISWHITE
             return (
                 samples == len(file.getbands())

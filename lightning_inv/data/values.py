@@ -8,6 +8,8 @@ from PIL import ExifTags
 
 LUMA = (0.299, 0.587, 0.114)
 ORIENTATION = ExifTags.Base.Orientation
+SIDEWAYS = frozenset({5, 6, 7, 8})
+"""The orientations in which height and width change places; a file may hold any number there."""
 
 
 class Misfit(ValueError):
