@@ -45,6 +45,8 @@ SOLVERS = (*SAMPLERS, *DESCENTS)
 """The solvers that are compared, by name."""
 STEPS = (20, 50)
 """The steps of samplers and of descents."""
+OWN = ("classical_solvers", "held_out", "middle_crops")
+"""What stands beside this file and is named in configurations."""
 
 
 def candidates(steps: Iterable[int] = STEPS) -> dict[str, list[Entry]]:
@@ -92,5 +94,5 @@ def run(
     if any(len(Manifest(folder / name).read(range(images))) < images for name in solvers):
         note_environment(folder, options.accelerator)
     words = ["--config", str(config), "--folder", str(folder), "--trainer.accelerator", options.accelerator]
-    infer([*words, *more])
+    infer([*words, f"--packages=[{','.join(OWN)}]", *more])
     config.replace(folder / "compare.yaml")

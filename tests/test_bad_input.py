@@ -105,7 +105,7 @@ EXPLAINED = [
     ),
     (
         "--data Digitz",
-        "data: there is no class 'Digitz'; known: Digits, FashionMNIST, .*ImageCrops, ImageFolder, Measure",
+        "data: there is no class 'Digitz'; known: Digits, FashionMNIST, .*ImageCrops, ImageFolder, .*Measure",
     ),
     ("--data.batch_siz 3", "data: Digits: there is no 'batch_siz', did you mean 'batch_size'?"),
     ("--data.limit 0", "error: data.limit must be at least 1, got 0."),

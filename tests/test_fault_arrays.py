@@ -168,5 +168,5 @@ def test_the_matrix_of_an_operator_has_the_limit_of_images(
 
 def test_a_pipe_is_no_array(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.npy")
-    with pytest.raises(ValueError, match=r"the array .*a\.npy cannot be read: there is no such file"):
+    with pytest.raises(ValueError, match=r"the array .*a\.npy cannot be read: it is no regular file"):
         read_array(tmp_path / "a.npy")

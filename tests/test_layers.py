@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
     {"opening"},
     {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
-    | {"moments", "noise", "recipes"},
+    | {"moments", "noise", "out_of_memory", "recipes"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
