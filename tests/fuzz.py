@@ -25,7 +25,10 @@ def main() -> None:
     args = parser.parse_args()
     folder = args.findings or Path(tempfile.mkdtemp(prefix="fuzzing-"))
     engines = args.engine or ["random", "hypothesis"]
-    rows = fuzz(args.target or NAMES, engines, args.minutes * 60, args.seed, folder)
+    rows = []
+    for row in fuzz(args.target or NAMES, engines, args.minutes * 60, args.seed, folder):
+        rows.append(row)
+        sys.stderr.write(f"{table([row])}\n")  # a long run may be interrupted
     sys.stdout.write(f"{table(rows)}\nfindings: {folder}\n")
     raise SystemExit(any(row.findings for row in rows))
 

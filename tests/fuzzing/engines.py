@@ -165,7 +165,7 @@ def by_atheris(worker: Worker, mutator: Mutator, number: str, until: float) -> N
 
     left = max(1, int(until - time.monotonic()))
     options = ["-max_len=65536", f"-max_total_time={left}", f"-seed={Random(number).getrandbits(31)}"]
-    quiet = ["-verbosity=0", "-print_final_stats=0", "-rss_limit_mb=0", "-timeout=0", "-len_control=0"]
+    quiet = ["-verbosity=0", "-print_final_stats=0", "-rss_limit_mb=0", "-timeout=100000", "-len_control=0"]
     atheris.Setup([sys.argv[0], *options, *quiet, str(corpus)], attack, custom_mutator=change)
     atheris.Fuzz()
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Row:
 
 def fuzz(
     targets: Sequence[str], engines: Sequence[str], seconds: float, seed: int, findings: Path
-) -> list[Row]:
+) -> Iterator[Row]:
     """Attacks each target with each engine, one process at a time.
 
     Args:
@@ -75,7 +75,7 @@ def fuzz(
         share = seconds / len(rows)
         while (left := share - row.seconds) > 0 and _slot(row, f"{seed}-{row.restarts}", left, findings):
             row.restarts += 1
-    return rows
+        yield row
 
 
 def _slot(row: Row, number: str, seconds: float, findings: Path) -> bool:
