@@ -24,6 +24,8 @@ PATIENCE = {"command": 25.0}
 """The same where a valid input takes seconds."""
 STARTS = 600.0
 """Seconds in which a worker begins."""
+SMALL = {"LIGHTNING_INV_MAX_PIXELS": "2000000"}
+"""What keeps images that are large, but allowed, from looking like faults."""
 FAILED = "failed"
 """What ended a worker that did not end by an input."""
 NAMES = ["image", "prior", "checkpoint", "results", "config", "command"]
@@ -160,8 +162,9 @@ def _keep(row: Row, box: Path, why: str, findings: Path) -> str:
     ]
     kind = why.split()[0]
     name = f"{row.target}-{kind}-{_number(places[:2]):06x}"
-    for path in box.glob("input*"):
-        shutil.copy(path, findings / f"{name}{path.suffix}")
+    last = max(box.glob("input*"), key=lambda path: path.stat().st_mtime_ns, default=None)
+    if last is not None:
+        shutil.copy(last, findings / f"{name}{last.suffix}")
     said = (box / "said").read_text(errors="replace")[-2000:]
     (findings / f"{name}.txt").write_text(f"{row.target} {why}\n{trace}\n{said}")
     return name
