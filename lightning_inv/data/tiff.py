@@ -4,6 +4,7 @@ Of several images the first is read, be they pages, depths or times. Pages are c
 so, and where it says no more than the shape of an array, such as (5, H, W), as tifffile writes it.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import UnidentifiedImageError
 from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from lightning_inv.data.contents import FileContents, readable
-from lightning_inv.data.tiff_pages import check_pages, check_planes
+from lightning_inv.data.tiff_pages import check_pages, check_planes, check_segments
 from lightning_inv.data.values import ORIENTATION, SIDEWAYS, Numbers, channels_first
 from lightning_inv.opening import check_pixels, open_picture
 
@@ -51,6 +52,7 @@ def open_tiff(path: Path | FileContents) -> Iterator[TiffPageSeries]:
         series = file.series[0]
         count, height, width = channels_first(header(series), None).shape
         check_pixels(height, width, count)
+        check_segments(math.prod(series.keyframe.chunked), len(series.keyframe.dataoffsets))
         yield series
 
 
@@ -83,7 +85,8 @@ def header(series: TiffPageSeries) -> Numbers:
     tag = page.tags.get(int(ORIENTATION))
     values = np.broadcast_to(np.uint8(0), series.shape)[place]
     turned = tag.value if tag else 1
-    return Numbers(values, axes[0] if axes else None, "ALPHA" in last, turned, last == "ASSOCALPHA")
+    alpha = "ALPHA" in last and bool(axes)
+    return Numbers(values, axes[0] if axes else None, alpha, turned, alpha and last == "ASSOCALPHA")
 
 
 def _decoded(series: TiffPageSeries) -> np.ndarray:

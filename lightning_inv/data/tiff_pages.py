@@ -16,6 +16,8 @@ from lightning_inv.data.contents import FileContents
 
 PAGES = 2**16
 """The pages of a TIFF, at most."""
+MISSING = 10_000
+"""The strips or tiles, at most, that may be missing; some programs tell of more than they write."""
 
 
 def check_pages(path: Path | FileContents) -> None:
@@ -47,6 +49,12 @@ def _pages(file: BinaryIO) -> Iterator[int]:
         yield here
         file.seek(here)
         file.seek(min(here + struct.calcsize(count) + tag * number(count), size))
+
+
+def check_segments(told: int, found: int) -> None:
+    """Raises ValueError if an image has many more strips or tiles than a TIFF says the places of."""
+    if told > found + MISSING:  # each is looked for
+        raise ValueError(f"it tells of {told} strips or tiles, but has {found}")
 
 
 def check_planes(xml: str | None, size: int) -> None:
