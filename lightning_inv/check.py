@@ -5,7 +5,7 @@ import sys
 from jsonargparse import ArgumentParser
 
 from lightning_inv.operators import Operator, check_operator
-from lightning_inv.trusted import packages_of, trust
+from lightning_inv.trusted import check_classes, trust, trusted_by
 
 
 def main(args: list[str] | None = None) -> int:
@@ -15,9 +15,10 @@ def main(args: list[str] | None = None) -> int:
     parser.add_subclass_arguments(Operator, "operator", required=True)
     parser.add_argument("--shape", type=list[int], default=[3, 32, 32], help="the images' shape [C, H, W]")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="the largest relative error allowed")
-    trust(packages_of(sys.argv[1:] if args is None else args))
+    trust(trusted := trusted_by(sys.argv[1:] if args is None else args))
     config = parser.parse_args(args)
     try:
+        check_classes(config, trusted)
         operator = parser.instantiate_classes(config).operator
         laws = check_operator(operator, config.shape, config.tolerance)
     except (TypeError, ValueError) as error:

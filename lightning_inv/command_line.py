@@ -27,12 +27,14 @@ from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
 from lightning_inv.messages import explain
 from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, lost_worker
-from lightning_inv.trusted import packages_of, trust
+from lightning_inv.trusted import check_classes, trust, trusted_by
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system answers where there is no more room to write."""
+GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
+"""What is said of a process that others wait for and that has ended."""
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
@@ -99,7 +101,8 @@ class CommandLine(LightningCLI):
         self, model: type[LightningModule], defaults: Path, words: list[str], **settings: Any
     ) -> None:
         quiet()
-        with merged(defaults, words) as config:
+        self.trusted = trusted_by(split_words(words)[1])
+        with merged(defaults, words, self.trusted) as config:
             super().__init__(
                 model,
                 ImageDataModule,
@@ -132,8 +135,11 @@ class CommandLine(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
             super().parse_arguments(parser, args)
+            check_classes(self.config, self.trusted)
         except OmegaConfBaseException as error:
             parser.error(" ".join(str(error).split("object_type")[0].split()))
+        except ValueError as error:
+            parser.error(str(error))
         except Exception as error:  # jsonargparse does not foresee all that a file may hold
             parser.error(f"the settings cannot be read ({type(error).__name__}: {error}).")
 
@@ -184,15 +190,17 @@ class CommandLine(LightningCLI):
                 raise
             self.parser.error(sentence(error, self.config.folder))
         except (MemoryError, RuntimeError) as error:
-            told = self._of_memory(error)
+            told = self._of_surroundings(error)
             if told is None or self.config.traceback:
                 raise
             self.parser.error(told)
 
-    def _of_memory(self, error: Exception) -> str | None:
-        """What to say where memory was short; None if the error is another."""
+    def _of_surroundings(self, error: Exception) -> str | None:
+        """What to say where memory was short, or another process was lost; None if the error is another."""
         if isinstance(error, OutOfMemory):
             return str(error)
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in GONE):
+            return "another process of this run has failed; its own message says why. What is done stays."
         if lost_worker(error):
             return (
                 "the system has ended a process that loads images, as it does where memory is short: make "
@@ -232,7 +240,7 @@ def quiet_writers() -> Iterator[None]:
 
 
 @contextmanager
-def merged(defaults: Path, words: list[str]) -> Iterator[str]:
+def merged(defaults: Path, words: list[str], trusted: list[str]) -> Iterator[str]:
     """A file with the defaults and every ``--config``, merged; the process sees the flags.
 
     LightningCLI warns about any other way of handing flags over.
@@ -243,7 +251,7 @@ def merged(defaults: Path, words: list[str]) -> Iterator[str]:
         for file in (defaults, *files):
             tree = merge(tree, read_config(file))
         tree = completed(switch_classes(tree, flags))
-        trust(trusted := packages_of(flags))
+        trust(trusted)
         check_packages(tree.get("packages"), trusted)
     except (ValueError, yaml.YAMLError) as error:
         fail(" ".join(str(error).split()))

@@ -15,7 +15,9 @@ except ImportError:  # not a POSIX system
     fcntl = None
 
 NAME = ".lock"
-"""The file that is locked. It is there while a run is at work, or after one was killed."""
+"""The file that is locked. It is there while a run is at work, and after shards and runs that were killed."""
+FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""How it is opened: never by way of a link that somebody has put in its place."""
 HELD = (errno.EACCES, errno.EAGAIN)
 """What the system answers where another process holds the lock."""
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
@@ -48,7 +50,7 @@ def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            if _lock(file, path, shared=False):  # the last one to go
+            if not shared:  # a lock that is shared stays: who comes would be refused while it is looked at
                 path.unlink()
         os.close(file)
         if made:
@@ -59,7 +61,7 @@ def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
 def _locked(path: Path, shared: bool) -> int:
     """The descriptor of the file, locked."""
     while True:
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.open(path, FLAGS, 0o666)
         try:
             if not _lock(file, path, shared):
                 raise ValueError(

@@ -1,42 +1,48 @@
 """Which classes a configuration may name.
 
-A configuration may come from a stranger. Nothing outside the packages below is imported for it, unless the
-command line names its package. What a prior's file may name is narrower still, see ``recipes``.
+A configuration may come from a stranger. Nothing outside the packages below is imported for it, and nothing
+that is no class is called, unless the command line vouches for its package. What a prior's file may name is
+narrower still, see ``recipes``.
 """
 
-from collections.abc import Iterable, Iterator
+import inspect
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import set_parsing_settings
+from jsonargparse import Namespace, set_parsing_settings
 
 from lightning_inv.configuration import flags
 
 PACKAGES = (
     "lightning_inv",
-    "lightning.pytorch",
-    "lightning.fabric",
+    *(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "plugins", "profilers", "strategies")),
+    *(f"lightning.fabric.{part}" for part in ("loggers", "plugins", "strategies")),
     "torch.nn",
     "torch.optim",
-    "torchvision",
-    "torchmetrics",
-    "deepinv",
+    "deepinv.physics",
 )
 """Packages whose classes any configuration may name."""
+WORDS = frozenset({"folder", "ckpt_path", "path", "root", "truth", "start_from"})
+"""Keys whose value is a path of files, though it look like one of a class."""
 
 
-def trust(packages: Iterable[str]) -> None:
-    """Lets configurations of this process name classes of these packages, too, and of no others."""
+def trust(paths: Iterable[str]) -> None:
+    """Lets configurations name classes below these import paths, too, from now on in this process."""
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=[*PACKAGES, *packages],
+        import_path_allowlist=[*PACKAGES, *paths],
         instantiate_subclass_spec_in_any=False,
     )
 
 
-def packages_of(words: list[str]) -> list[str]:
-    """The packages that a command line names, by ``--packages`` and in the paths of classes.
+def trusted_by(words: list[str]) -> list[str]:
+    """The import paths that a command line vouches for: ``--packages``, and those of classes in flags.
+
+    For a class the package that it is in is vouched for; the class alone, if that is a package of Python's
+    own or of ours.
 
     Args:
         words: The words of the command line, without those of ``--config``.
@@ -45,9 +51,49 @@ def packages_of(words: list[str]) -> list[str]:
     for keys, text in flags(words):
         value = _read(text)
         if keys == ["packages"]:
-            value = [f"{name}." for name in (value if isinstance(value, list) else [value])]
-        found |= dict.fromkeys(name.partition(".")[0] for name in _texts(value) if _may_be_class(name))
-    return [name for name in found if name.isidentifier()]
+            found |= dict.fromkeys(map(str, value if isinstance(value, list) else [value]))
+        elif keys[-1] not in WORDS:
+            found |= dict.fromkeys(_package(name) for name in _texts(value) if _may_be_class(name))
+    return [path for path in found if all(part.isidentifier() for part in path.split("."))]
+
+
+def check_classes(config: Any, trusted: Iterable[str]) -> None:
+    """Raises ValueError if settings call a function that nobody vouches for: it could do anything.
+
+    Args:
+        config: The settings, of which all that they name is imported.
+        trusted: The import paths that are vouched for.
+    """
+    if isinstance(config, list | tuple):
+        for part in config:
+            check_classes(part, trusted)
+    if not isinstance(config, Namespace | Mapping):
+        return
+    parts = vars(config) if isinstance(config, Namespace) else config
+    path = parts.get("class_path")
+    if isinstance(path, str) and not inspect.isclass(_imported(path)) and not _is_below(path, trusted):
+        raise ValueError(f"{path!r} is no class, and a file may not name functions to call.")
+    for part in parts.values():
+        check_classes(part, trusted)
+
+
+def _imported(path: str) -> Any:
+    """What jsonargparse has imported of this path, if anything."""
+    module, _, name = path.rpartition(".")
+    if module in sys.modules:
+        return getattr(sys.modules[module], name, None)
+    return getattr(_imported(module), name, None) if module else None
+
+
+def _is_below(path: str, others: Iterable[str]) -> bool:
+    return any(f"{path}.".startswith(f"{other}.") for other in others)
+
+
+def _package(name: str) -> str:
+    """What is vouched for with the path of a class."""
+    top = name.partition(".")[0]
+    known = {package.partition(".")[0] for package in PACKAGES} | sys.stdlib_module_names
+    return name if top in known else top
 
 
 def _may_be_class(name: str) -> bool:

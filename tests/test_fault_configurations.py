@@ -5,17 +5,31 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import refusal, tiny_prior
+from safetensors.torch import save_file
 
 from lightning_inv.check import main as check
 from lightning_inv.cli import infer, train
 from lightning_inv.configuration import LARGEST, VALUES, read_config
-from lightning_inv.priors import save_prior
-from lightning_inv.trusted import packages_of
+from lightning_inv.priors import FORMAT, save_prior
+from lightning_inv.trusted import trusted_by
 
 pytestmark = pytest.mark.faults
 
 TOUCH = {"command": "touch mark"}
+
+
+class Harm:
+    """Leaves a mark when it is unpickled."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return open, (self.path, "w")
+
+
 PLACES = {
     "operator": {"model": {"measurement": {"operator": "PAYLOAD"}}},
     "solver": {"model": {"solvers": {"mine": "PAYLOAD"}}},
@@ -26,6 +40,10 @@ PLACES = {
     "optimizer": {
         "model": {"solvers": {"mine": {"class_path": "REDDiff", "init_args": {"optimizer": "PAYLOAD"}}}}
     },
+    "weighting": {
+        "model": {"solvers": {"mine": {"class_path": "REDDiff", "init_args": {"weighting": "PAYLOAD"}}}}
+    },
+    "hook": {"trainer": {"callbacks": [{"class_path": "LambdaCallback", "init_args": {"setup": "PAYLOAD"}}]}},
     "data": {"data": "PAYLOAD"},
     "callback": {"trainer": {"callbacks": ["PAYLOAD"]}},
     "logger": {"trainer": {"logger": "PAYLOAD"}},
@@ -42,6 +60,9 @@ PAYLOADS = {
     "torch.load": {"f": "mark"},
     "stray_module.Stray": {},
     "lightning_inv.callbacks.manifest.shutil.rmtree": {"path": "."},  # what a trusted module imports
+    "lightning.fabric.utilities.cloud_io._load": {"path_or_url": "harm.ckpt", "weights_only": False},
+    "lightning_inv.priors.load_prior": {"path": "stray.safetensors", "packages": ["stray_module"]},
+    "lightning_inv.files.own_name": {},
 }
 
 
@@ -50,8 +71,13 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The arguments of a short run of infer.py, in a folder with a module whose import leaves a mark."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "stray_module.py").write_text("open('mark', 'w')\nclass Stray: pass\n")
+    module = f"open({str(tmp_path / 'mark')!r}, 'w')\nclass Stray: pass\n"  # wherever it is imported
+    (tmp_path / "stray_module.py").write_text(module)
     save_prior("prior.safetensors", tiny_prior(), {})
+    stray = {"class_path": "stray_module.Stray", "init_args": {}}
+    header = {"format": FORMAT, "denoiser": json.dumps(stray), "range": "[-1, 1]", "provenance": "{}"}
+    save_file({"x": torch.zeros(1)}, "stray.safetensors", header)
+    torch.save(Harm(str(tmp_path / "mark")), "harm.ckpt")
     (tmp_path / "own.yaml").write_text("model: {solvers: {ddrm: DDRM}}")
     return [
         *("--config", "own.yaml", "--config", "stranger.yaml", "--model.prior", "prior.safetensors"),
@@ -134,9 +160,11 @@ def test_a_check_of_operators_imports_what_its_command_line_names_alone(
         (["--model.solvers.mine", "my_file.Mine"], ["my_file"]),
         (["--model.solvers.mine=my_file.Mine"], ["my_file"]),
         (['--model.solvers={"a": {"class_path": "one.A"}, "b": {"class_path": "two.B"}}'], ["one", "two"]),
+        (["--model.optimizer", "torch.optim.SGD"], ["torch.optim.SGD"]),
+        (["--folder", "os.results", "--data.path", "my_file.png"], []),
         (["--packages", "[one, two]"], ["one", "two"]),
         (["--packages=one"], ["one"]),
-        (["--data.root", "../pictures", "--model.seed", "3", "--folder", "a/b.c"], []),
+        (["--data.root", "../pictures", "--model.seed", "3", "--trainer.max_time", "a/b.c"], []),
         (["--model.prior", "here.safetensors"], []),
         (["--model.solvers={"], []),
     ],
@@ -146,7 +174,7 @@ def test_a_command_line_vouches_for_the_packages_that_it_names(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here.safetensors").touch()
-    assert packages_of(flags) == packages
+    assert trusted_by(flags) == packages
 
 
 LAUGHS = "a0: &a0 [1, 1]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))

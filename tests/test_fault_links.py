@@ -6,10 +6,11 @@ import pytest
 from helpers import refusal
 from pictures import flat, write
 from PIL import Image
+from trainings import words as training
 
 from lightning_inv.callbacks.places import check_place
 from lightning_inv.callbacks.shards import finish_shard
-from lightning_inv.cli import infer
+from lightning_inv.cli import infer, train
 from lightning_inv.data.base import Shard
 
 pytestmark = pytest.mark.faults
@@ -44,12 +45,12 @@ def contents(folder: Path) -> dict[Path, bytes | None]:
 FOLDERS = ["mine", "truth", "measurement", "grids", "records", ".parts", "tallies", "shards", "mine_std"]
 
 
-@pytest.mark.parametrize("place", [*FOLDERS, "config.yaml"])
+@pytest.mark.parametrize("place", [*FOLDERS, "hparams.yaml"])
 def test_a_link_in_the_place_of_a_folder_is_told_before_any_work(
     words: list[str], tmp_path: Path, outside: Path, capsys: pytest.CaptureFixture, place: str
 ) -> None:
     (tmp_path / "results").mkdir()
-    (tmp_path / "results" / place).symlink_to(outside / "secret" if place == "config.yaml" else outside)
+    (tmp_path / "results" / place).symlink_to(outside / "secret" if place == "hparams.yaml" else outside)
     before = contents(outside)
     said = refusal(infer, words, capsys)
     assert f"{tmp_path / 'results' / place} leads to another place" in " ".join(said.split())
@@ -92,7 +93,7 @@ def test_a_link_in_the_place_of_a_problem_is_not_followed(
     assert contents(outside) == before
 
 
-FILES = ["metrics.csv", "summary.json", "mine/a.png", "mine/sub/b.png", "truth/a.png"]
+FILES = ["config.yaml", "metrics.csv", "summary.json", "mine/a.png", "mine/sub/b.png", "truth/a.png"]
 
 
 @pytest.mark.parametrize("place", [*FILES, "grids/000000.png"])
@@ -107,6 +108,30 @@ def test_a_link_in_the_place_of_a_file_is_replaced(
     assert contents(outside) == before
     assert not link.is_symlink()
     assert link.stat().st_size > 6
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(
+    words: list[str], tmp_path: Path, outside: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / ".lock").symlink_to(outside / "secret")
+    before = contents(outside)
+    assert f"nothing can be written to {tmp_path / 'results'}" in " ".join(
+        refusal(infer, words, capsys).split()
+    )
+    assert contents(outside) == before
+
+
+@pytest.mark.parametrize("place", ["checkpoints", "hparams.yaml"])
+def test_a_training_is_not_written_by_way_of_a_link(
+    tmp_path: Path, outside: Path, capsys: pytest.CaptureFixture, place: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / place).symlink_to(outside / ("secret" if place == "hparams.yaml" else "."))
+    before = contents(outside)
+    said = refusal(train, training(tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / place} leads to another place" in " ".join(said.split())
+    assert contents(outside) == before
 
 
 def test_a_link_in_the_place_of_the_manifest_is_not_written_through(

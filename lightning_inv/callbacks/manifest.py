@@ -64,7 +64,7 @@ class Manifest:
         """Prepares the folder and says which images are done; arguments and errors are those of ``look``."""
         done, held = self.look(settings, overwrite, shared), self._held()
         differ = _different(settings, held)
-        if differ and overwrite:
+        if differ and overwrite and (held or self.journal.folder.exists()):  # else it is none of ours
             self._clear(held)
         remove_parts(self.parts, "*", STALE)  # left behind by a process that was killed
         remove_parts(self.folder, age=STALE)

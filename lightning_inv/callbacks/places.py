@@ -10,6 +10,8 @@ from pathlib import Path
 
 from lightning_inv.callbacks.manifest import PICTURES, SHELF
 
+FOREIGN = ("hparams.yaml",)
+"""Files that Lightning writes into the folder of a run, by way of links, too."""
 LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""
 
@@ -73,5 +75,11 @@ def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
         for name in ("records", "tallies", ".parts", *PICTURES, *pictures):
             check_place(folder, folder / problem / name / "any")
     check_place(folder, folder / "shards" / "any")
-    if (folder / "config.yaml").is_symlink():  # written by a library
-        raise ValueError(f"{folder / 'config.yaml'} leads to another place; nothing is written by way of it.")
+    check_foreign(folder)
+
+
+def check_foreign(folder: Path) -> None:
+    """Raises ValueError if a file that a library writes, not we, is a link."""
+    for name in FOREIGN:
+        if (folder / name).is_symlink():
+            raise ValueError(f"{folder / name} leads to another place; nothing is written by way of it.")

@@ -15,6 +15,7 @@ import lightning_inv
 from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.pictures import write_png
+from lightning_inv.callbacks.places import check_foreign, check_place
 from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.files import remove_parts
@@ -215,6 +216,11 @@ class SaveTrainConfig(SaveConfig):
     def _problem(self) -> str | None:
         """Why this run must not begin, if so."""
         folder, path = Path(checkpoint_folder(self.config.folder)), self.config.ckpt_path
+        try:
+            check_place(Path(self.config.folder), folder / "any")
+            check_foreign(Path(self.config.folder))
+        except ValueError as error:
+            return str(error)
         own = path in GOES_ON or (path is not None and Path(path).resolve().parent == folder.resolve())
         if any(folder.glob("*.ckpt")) and not own:
             return (

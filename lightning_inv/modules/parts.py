@@ -11,8 +11,8 @@ from torch import Tensor
 from lightning_inv.modules.solutions import Solution
 from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, release
 
-NUMERICAL = (ArithmeticError, torch.linalg.LinAlgError)
-"""What a solver may raise because of the numbers of one image."""
+NUMERICAL = (FloatingPointError, OverflowError, torch.linalg.LinAlgError)
+"""What a solver may raise because of the numbers of one image; a division by 0 is more likely a mistake."""
 
 Places = Sequence[int]
 """Places of images in their batch."""

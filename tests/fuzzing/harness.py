@@ -88,6 +88,7 @@ def _slot(row: Row, number: str, seconds: float, findings: Path) -> bool:
     words = [row.target, row.engine, number, str(seconds), str(box), str(findings.resolve()), str(writer)]
     env = {
         **os.environ,
+        **SMALL,
         "PYTHONPATH": os.pathsep.join(sys.path),
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "1",
