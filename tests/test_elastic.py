@@ -121,22 +121,29 @@ def test_a_killed_task_of_an_array_goes_on_where_it_stopped(prior: Path, tmp_pat
 
 
 class Failure(Callback):
-    """Ends the last process after three steps, the first time that it comes there.
+    """Ends the last process, the first time that it comes there, after three steps or within the fourth.
 
     Args:
         mark: A file that tells that it has been there.
-        kill: Without a chance to say anything, or else by an error.
+        kill: In the midst of a step, without a chance to say anything; or else by an error after one.
     """
 
     def __init__(self, mark: str, kill: bool) -> None:
         self.mark, self.kill = Path(mark), kill
 
+    def on_after_backward(self, trainer: Trainer, *_: Any) -> None:
+        if self.kill and self._is_time(trainer):
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if trainer.global_step == 3 and trainer.global_rank == 1 and not self.mark.exists():
-            self.mark.touch()
-            if self.kill:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if not self.kill and self._is_time(trainer):
             raise KeyError
+
+    def _is_time(self, trainer: Trainer) -> bool:
+        if trainer.global_step != 3 or trainer.global_rank != 1 or self.mark.exists():
+            return False
+        self.mark.touch()
+        return True
 
 
 @pytest.mark.parametrize(("kill", "every"), [(True, 1), (False, 1000)], ids=["killed", "an error"])

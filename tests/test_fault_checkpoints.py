@@ -15,6 +15,7 @@ from helpers import refusal
 from trainings import words
 
 from lightning_inv.callbacks import AtomicCheckpointIO
+from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.cli import train
 
@@ -153,3 +154,17 @@ def test_classes_that_the_settings_of_a_checkpoint_name_are_not_built(straight: 
     train(words(tmp_path / "run", "--ckpt_path", str(tmp_path / "harm.ckpt")))
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 6
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(("version", "warned"), [("2.6.0", True), ("2.9.1+cu128", True), ("2.10.0", False)])
+def test_a_torch_whose_reading_of_checkpoints_has_a_hole_is_warned_of(
+    version: str,
+    warned: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    torch.save({"a": 1}, tmp_path / "a.ckpt")
+    monkeypatch.setattr(torch, "__version__", version)
+    assert read_checkpoint(tmp_path / "a.ckpt") == {"a": 1}
+    assert any("CVE-2026-24747" in str(warning.message) for warning in recwarn) == warned

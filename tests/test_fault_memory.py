@@ -6,14 +6,17 @@ import warnings
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from helpers import refusal
+from lightning.pytorch.callbacks import Callback
 from restorations import arguments, assert_same_rows, recorded
 from spoilers import Greedy
+from trainings import words
 
-from lightning_inv.cli import infer
+from lightning_inv.cli import infer, train
 from lightning_inv.modules.parts import Parts
 from lightning_inv.modules.solutions import Solution
 from lightning_inv.out_of_memory import OutOfMemory, lacks_memory
@@ -181,3 +184,18 @@ def test_a_restoration_that_cannot_go_on_for_want_of_memory_says_so_and_keeps_wh
 def test_another_error_of_a_restoration_keeps_its_traceback(prior: Path, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="The size of tensor a"):
         infer(greedy(prior, tmp_path, 2, samples=1, tries=-1))
+
+
+class Lonely(Callback):
+    """Finds that another process is gone, as gloo says it."""
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:37351")
+
+
+def test_the_loss_of_another_process_is_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = refusal(train, words(tmp_path / "run", f"--trainer.callbacks={__name__}.Lonely"), capsys)
+    assert "another process of this run has failed; its own message says why." in said
+    assert "Traceback" not in said
