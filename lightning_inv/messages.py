@@ -49,6 +49,10 @@ def explain(message: str, hints: dict[str, Any]) -> str:
             parts.append(
                 re.sub(r"Expected an? <class '(.+?)'>\. Got value: (.+)", r"expected \1, got \2.", text)
             )
+    parts = [
+        re.sub(r"Importing ('.+?') is not allowed, .*? to allow it\.", r"a file may not name \1", part)
+        for part in parts
+    ]
     return re.sub(r"\b(terms|solvers): expected dict, got Namespace.*", rf"\1 {FILE}", " ".join(parts))
 
 

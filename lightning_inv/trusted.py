@@ -20,6 +20,7 @@ PACKAGES = (
     "lightning_inv",
     *(f"lightning.pytorch.{part}" for part in ("callbacks", "loggers", "plugins", "profilers", "strategies")),
     *(f"lightning.fabric.{part}" for part in ("loggers", "plugins", "strategies")),
+    "lightning.pytorch.cli.ReduceLROnPlateau",
     "torch.nn",
     "torch.optim",
     "deepinv.physics",

@@ -23,3 +23,10 @@ def test_overwrite_removes_all_that_a_run_has_left_and_nothing_else(tmp_path: Pa
         (tmp_path / name).mkdir()
     assert not Manifest(tmp_path).open({"seed": 1, "solvers": {"ddrm": {}}}, overwrite=True)
     assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "mine"}
+
+
+def test_overwrite_removes_nothing_where_no_run_has_been(tmp_path: Path) -> None:
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "mine.png").touch()
+    Manifest(tmp_path).open({"seed": 1, "solvers": {"ddrm": {}}}, overwrite=True)
+    assert (tmp_path / "truth" / "mine.png").exists()
