@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -240,7 +240,7 @@ def quiet_writers() -> Iterator[None]:
 
 
 @contextmanager
-def merged(defaults: Path, words: list[str], trusted: list[str]) -> Iterator[str]:
+def merged(defaults: Path, words: list[str], trusted: Sequence[str] = ()) -> Iterator[str]:
     """A file with the defaults and every ``--config``, merged; the process sees the flags.
 
     LightningCLI warns about any other way of handing flags over.
@@ -266,7 +266,7 @@ def merged(defaults: Path, words: list[str], trusted: list[str]) -> Iterator[str
             sys.argv = saved
 
 
-def check_packages(told: Any, trusted: list[str]) -> None:
+def check_packages(told: Any, trusted: Sequence[str]) -> None:
     """Raises ValueError where files say that packages be trusted which the command line does not name."""
     told = told if isinstance(told, list) else [told]
     if others := [str(name) for name in told if name is not None and name not in trusted]:

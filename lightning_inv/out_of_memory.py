@@ -29,7 +29,8 @@ def lacks_memory(error: BaseException) -> bool:
 
 def lost_worker(error: BaseException) -> bool:
     """Whether the system has ended a process that loads images, as it does where memory is short."""
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in KILLED)
+    told = f"{error} {error.__cause__}"  # the loader may only say that a worker is gone
+    return isinstance(error, RuntimeError) and any(words in told for words in KILLED)
 
 
 def release(device: torch.device) -> None:
