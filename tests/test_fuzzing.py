@@ -49,8 +49,8 @@ def test_what_was_found_is_accepted_or_refused_in_a_sentence(path: Path, folders
 @pytest.mark.parametrize(("text", "kind"), [("run", "effect"), ("grow", "memorygrowth"), ("error", "key")])
 def test_a_worker_keeps_what_has_a_fault(folders: tuple[Path, Path], text: str, kind: str) -> None:
     worker = Worker("toy", Toy(), *folders)
-    assert worker.run(".txt", b"calm") is None
-    assert worker.run(".txt", text.encode()).startswith(f"toy-{kind}error-")
+    assert worker.run(".dat", b"calm") is None
+    assert worker.run(".dat", text.encode()).startswith(f"toy-{kind}error-")
     assert [path.read_text() for path in folders[1].iterdir() if text in path.read_text()]
 
 
@@ -62,4 +62,6 @@ def test_the_harness_goes_on_after_an_input_that_hangs_or_kills(
     kinds = {fault.split("-")[1] for fault in row.faults}
     assert {"keyerror", "hung"} <= kinds
     assert row.restarts > 0
+    assert all(b"hang" in path.read_bytes() for path in tmp_path.glob("toy-hung-*.dat"))
+    assert list(tmp_path.glob("toy-hung-*.[dj]*"))
     assert f"{row.inputs}" in harness.table([row])

@@ -44,6 +44,7 @@ class Row:
     peak: int = 0
     slowest: float = 0.0
     restarts: int = 0
+    last: str = ""
 
     @property
     def findings(self) -> int:
@@ -128,6 +129,8 @@ def _watch(row: Row, worker: subprocess.Popen, reader: int) -> str:
             state = told["event"]
             if state == "end":
                 row.count(told)
+            else:
+                row.last = told["input"]
         elapsed = time.monotonic() - began
         if lines:
             row.seconds += elapsed if started or row.restarts else 0.0
@@ -163,8 +166,7 @@ def _keep(row: Row, box: Path, why: str, findings: Path) -> str:
     ]
     kind = why.split()[0]
     name = f"{row.target}-{kind}-{_number(places[:2]):06x}"
-    last = max(box.glob("input*"), key=lambda path: path.stat().st_mtime_ns, default=None)
-    if last is not None:
+    if (last := box / row.last).is_file():
         shutil.copy(last, findings / f"{name}{last.suffix}")
     said = (box / "said").read_text(errors="replace")[-2000:]
     (findings / f"{name}.txt").write_text(f"{row.target} {why}\n{trace}\n{said}")

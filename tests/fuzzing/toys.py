@@ -13,7 +13,7 @@ class Toy(NamedTuple):
     @staticmethod
     def seeds() -> dict[str, bytes]:
         """Words, two of them bad."""
-        return {"a.txt": b"error", "b.txt": b"hang", "c.json": b'{"name": "calm"}'}
+        return {"a.dat": b"error", "b.dat": b"hang", "c.json": b'{"name": "calm"}'}
 
     @staticmethod
     def attack(path: Path) -> bool:
