@@ -232,8 +232,7 @@ def text(options: argparse.Namespace, place: Path, runs: dict[str, Run]) -> str:
 
 Made by `python benchmarks/load.py --images {options.images} --batch {options.batch}`, {environment()}:
 noise of {SIDE} x {SIDE} grey pixels in folders of {FOLDER}, restored by the pseudo-inverse, with
-`--output.inputs false --output.grid_rows 0`, so that what is measured is all but the solver. A second here is
-one of a machine that did other work besides.
+`--output.inputs false --output.grid_rows 0`, so that what is measured is all but the solver.
 
 **Time.** The first picture came after {whole.pictures[0]:.1f} s, all after {whole.pictures[-1]:.0f} s and
 the end after {whole.seconds:.0f} s. An image took {first:.2f} ms among the first {min(FEW, count)} and
