@@ -65,12 +65,14 @@ class Tally:
         header, tensors = read_weights(path)
         try:
             told = json.loads(header["tally"])
+            if not all(isinstance(number, int) for number in (told["index"], *told["samples"])):
+                raise TypeError("its samples have no numbers")
             moments = {
                 name: Moments(len(told["samples"]), tensors[f"{name}/mean"], tensors[f"{name}/squares"])
                 for name in told["sums"]
             }
             return cls(told["index"], told["samples"], moments, told["sums"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no tally of samples: {error}.") from None
 
 
