@@ -150,7 +150,7 @@ class SampleFiles:
             if sum(len(part.samples) for part in parts) == count:
                 try:
                     whole = functools.reduce(operator.add, parts)
-                except (KeyError, TypeError, RuntimeError):
+                except (ArithmeticError, KeyError, TypeError, RuntimeError):
                     raise ValueError(
                         f"the tallies of the image {index} in {self.folder} do not fit each other; "
                         "remove them, and it is done anew."
