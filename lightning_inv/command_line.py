@@ -35,11 +35,15 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 """What the system answers where there is no more room to write."""
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 """What is said of a process that others wait for and that has ended."""
+LONGEST = 2000
+"""The letters of a message, at most."""
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the process with a message."""
+    """Ends the process with a message, without its middle if it is endless."""
+    if len(message) > LONGEST:
+        message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
     raise SystemExit(2)
 

@@ -176,5 +176,6 @@ def switch_classes(tree: dict[str, Any], words: list[str]) -> dict[str, Any]:
 
 def _child(node: dict[str, Any], key: str) -> dict[str, Any]:
     """The settings below ``key``, through the arguments of a class if need be; empty if there are none."""
-    found = node.get(key) if key in node else (node.get("init_args") or {}).get(key)
+    given = node.get("init_args")
+    found = node.get(key) if key in node else given.get(key) if isinstance(given, dict) else None
     return found if isinstance(found, dict) else {}
