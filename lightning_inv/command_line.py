@@ -27,7 +27,7 @@ from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
 from lightning_inv.messages import explain
 from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, lost_worker
-from lightning_inv.trusted import check_classes, trust, trusted_by
+from lightning_inv.trusted import check_classes, check_packages, trust, trusted_by
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
@@ -268,15 +268,6 @@ def merged(defaults: Path, words: list[str], trusted: Sequence[str] = ()) -> Ite
             yield str(config)
         finally:
             sys.argv = saved
-
-
-def check_packages(told: Any, trusted: Sequence[str]) -> None:
-    """Raises ValueError where files say that packages be trusted which the command line does not name."""
-    told = told if isinstance(told, list) else [told]
-    if others := [str(name) for name in told if name is not None and name not in trusted]:
-        raise ValueError(
-            f"files cannot vouch for packages; name them yourself: --packages [{','.join(others)}]."
-        )
 
 
 def say(trainer: Trainer, text: str) -> None:

@@ -7,7 +7,7 @@ narrower still, see ``recipes``.
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,15 @@ def trusted_by(words: list[str]) -> list[str]:
         elif keys[-1] not in WORDS:
             found |= dict.fromkeys(_package(name) for name in _texts(value) if _may_be_class(name))
     return [path for path in found if all(part.isidentifier() for part in path.split("."))]
+
+
+def check_packages(told: Any, trusted: Sequence[str]) -> None:
+    """Raises ValueError where files say that packages be trusted which the command line does not name."""
+    told = told if isinstance(told, list) else [told]
+    if others := [str(name) for name in told if name is not None and name not in trusted]:
+        raise ValueError(
+            f"files cannot vouch for packages; name them yourself: --packages [{','.join(others)}]."
+        )
 
 
 def check_classes(config: Any, trusted: Iterable[str]) -> None:
