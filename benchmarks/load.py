@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from pages import environment, table
+from pages import environment, table, write_part
 from PIL import Image
 from records import record
 
@@ -60,7 +60,7 @@ class Run(NamedTuple):
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Measures, then writes the part of the page, or prints it where there is no page."""
+    """Measures, then writes the part of the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], allow_abbrev=False)
     parser.add_argument("--images", type=int, default=100_000)
     parser.add_argument("--batch", type=int, default=64, help="images in a batch")
@@ -76,7 +76,7 @@ def main(args: Sequence[str] | None = None) -> None:
             "all": restore(place, options.batch, place / "all"),
             "again": restore(place, options.batch, place / "all"),
         }
-        write(options.page, text(options, place, runs))
+        write_part(options.page, "load", text(options, place, runs))
     finally:
         shutil.rmtree(place)
 
@@ -261,24 +261,6 @@ first image. What is done once in a run, each measured alone:
 **Files.** {files} files, {files / count:.2f} an image, of {size / count:.0f} bytes an image, which take
 {room / count:.0f} of the disk; no folder has more than {most} entries.
 """
-
-
-def write(page: Path, part: str) -> None:
-    """Writes the part of a page between its marks; prints it where there is no page.
-
-    Raises:
-        ValueError: The page has no marks.
-    """
-    marked = f"<!-- load -->\n{part.strip()}\n<!-- /load -->"
-    if not page.exists():
-        print(marked)
-        return
-    held = page.read_text(encoding="utf-8")
-    before, mark, rest = held.partition("<!-- load -->")
-    _, end, after = rest.partition("<!-- /load -->")
-    if not (mark and end):
-        raise ValueError(f"{page} has no place between <!-- load --> and <!-- /load -->.")
-    page.write_text(before + marked + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

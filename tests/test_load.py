@@ -97,12 +97,12 @@ def test_the_figures_of_a_run_are_told(
     pictures = 5 + np.sort(load.times(run.place / "all") - load.times(run.place / "all").min())
     told = load.Run(9.0, pictures, np.array([[0.0, 100.0], [20.0, 100.0]]), 120.0)
     page = tmp_path / "page.md"
-    page.write_text("before\n<!-- load -->\nFormer figures.\n<!-- /load -->\nafter\n")
+    page.write_text("before\n<!-- begin load -->\nFormer figures.\n<!-- end load -->\nafter\n")
     options = SimpleNamespace(images=COUNT, batch=BATCH)
-    load.write(page, load.text(options, run.place, dict.fromkeys(("few", "all", "again"), told)))
+    load.write_part(page, "load", load.text(options, run.place, dict.fromkeys(("few", "all", "again"), told)))
     text = page.read_text()
-    assert text.startswith("before\n<!-- load -->\n### 300 images in one run")
-    assert text.endswith("<!-- /load -->\nafter\n")
+    assert text.startswith("before\n<!-- begin load -->\n### 300 images in one run")
+    assert text.endswith("<!-- end load -->\nafter\n")
     assert "Former" not in text
     assert "it grew by 0 bytes an image" in text
     assert f"{COUNT + 5} files, 1.02 an image" in text
