@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
-from lightning.pytorch.utilities import rank_zero_warn
 from torch.torch_version import TorchVersion
 
 from lightning_inv.files import atomic_write
 
-SAFE = "2.10"
-"""The torch from which on ``weights_only=True`` has no known hole."""
+COMPARES = TorchVersion(torch.__version__) >= "2.10"
+"""Whether this torch compares the sizes that a checkpoint claims with what it holds (CVE-2026-24747)."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -50,13 +49,9 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False)
         FileNotFoundError: There is no such file.
         ValueError: It is cut off or damaged, or no checkpoint.
     """
-    if TorchVersion(torch.__version__) < SAFE:
-        rank_zero_warn(
-            f"torch {torch.__version__} has a hole, CVE-2026-24747, by which a checkpoint made for it runs "
-            f"code: go on from checkpoints of your own alone, or install torch {SAFE}."
-        )
     try:
         _check_archive(path)
+        mapped = mapped or not COMPARES  # no claim reaches beyond a file that is mapped
         return torch.load(str(path), map_location=map_location, weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise
