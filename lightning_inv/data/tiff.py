@@ -90,10 +90,15 @@ def header(series: TiffPageSeries) -> Numbers:
 
 
 def _decoded(series: TiffPageSeries) -> np.ndarray:
-    """The values of the first image; of many pages, only those that it has a part in."""
+    """The values of the first image; of many pages, only those that it has a part in.
+
+    Strips that are missing are 0: where tifffile makes the array, they are what was in memory.
+    """
     page, place = series.pages[0], _place(series)
     alone = 0 in place and page.shape == header(series).values.shape
-    return page.asarray() if alone else series.asarray()[place]
+    part = page if alone else series
+    values = part.asarray(out=np.zeros(part.shape, part.dtype))
+    return values if alone else values[place]
 
 
 def _place(series: TiffPageSeries) -> tuple[int | slice, ...]:
