@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -78,6 +79,16 @@ def test_images_of_a_batch_are_read_at_once(folder: Path, loader: str) -> None:
     read = data.files.read
     data.files.read = lambda places: asked.append(len(places)) or read(places)
     assert [len(batch["index"]) for batch in getattr(data, loader)()] == asked
+
+
+def test_a_process_that_forks_others_begins_no_thread(
+    bucket: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that ends holds a lock of OpenSSL, which is held for ever in a process that is forked then."""
+    images, begun, start = remote(BUCKET, num_workers=2).dataset("all"), [], threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.append(thread.name) or start(thread))
+    assert len(images.__getitems__([0, 1, 2])) == 3
+    assert [name for name in begun if "process_request" not in name] == []
 
 
 def test_workers_read_by_obstore_though_their_parent_has_read(folder: Path) -> None:

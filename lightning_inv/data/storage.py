@@ -74,9 +74,11 @@ class StoredImages:
             OSError: One cannot be read, or has another size than it was listed with.
         """
         items = [self.files.items[i] for i in indices]
-        if self._without_obstore():
+        if self.remote and self.forks and get_worker_info() is None:
+            contents = [self._read(item, threads=False) for item in items]
+        elif self._without_obstore():
             with ThreadPoolExecutor(CONNECTIONS) as pool:
-                contents = list(pool.map(self._read, [item.path for item in items]))
+                contents = list(pool.map(self._read, items))
         else:
             try:
                 contents = self.files.__getitems__(list(indices))
@@ -91,20 +93,27 @@ class StoredImages:
     def _without_obstore(self) -> bool:
         """Whether files are read by the library of the provider, which is slower.
 
-        The threads of obstore do not outlive a fork, so that a process begins none that forks others; it
-        refuses addresses without encryption.
+        The threads of obstore do not outlive a fork; it refuses addresses without encryption.
         """
         from litdata.streaming.downloader import obstore_usable
 
-        forks = self.forks and get_worker_info() is None
-        return self.remote and (self.plain or forks or not obstore_usable())
+        return self.remote and (self.plain or not obstore_usable())
 
-    def _read(self, path: str) -> bytes:
-        contents = io.BytesIO()
+    def _read(self, item: "FileMetadata", threads: bool = True) -> bytes:
+        """What a file holds, from the library of the provider.
+
+        Args:
+            item: The file.
+            threads: Whether threads may read it. Not in a process that forks others: a thread that ends holds
+                a lock of OpenSSL, and in a process that is forked then nobody would ever release it.
+        """
+        downloader, contents = self.files.cache_manager.downloader, io.BytesIO()
         try:
-            self.files.cache_manager.downloader.download_fileobj(path, contents)
+            if not threads:
+                return downloader.download_bytes(item.path, 0, item.size, "")
+            downloader.download_fileobj(item.path, contents)
         except Exception as error:  # as in ``read``
-            raise OSError(self._gone(f"Error downloading file {path}: {_first_line(error)}")) from error
+            raise OSError(self._gone(f"Error downloading file {item.path}: {_first_line(error)}")) from error
         return contents.getvalue()
 
     def _gone(self, why: str) -> str:
