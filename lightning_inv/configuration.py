@@ -31,11 +31,12 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
         ValueError: The file does not exist, is not YAML, holds something else than keys and values, or
             includes itself.
     """
-    content, here = _parsed(Path(path)), Path(path).resolve()
+    named = f"the configuration {path}{f', which {above[-1]} names,' if above else ''}"
+    content, here = _parsed(Path(path), named), Path(path).resolve()
     if here in above:
         raise ValueError(f"the configuration {path} includes itself, by way of {above[-1]}.")
     if not isinstance(content, dict):
-        raise ValueError(f"the configuration {path} must hold keys and values, got {type(content).__name__}.")
+        raise ValueError(f"{named} must hold keys and values, got {type(content).__name__}.")
     if isinstance(model := content.get("model"), dict) and isinstance(model.get("problems"), dict):
         model["problems"] = {
             name: _problem(Path(path).parent / given, (*above, here)) if isinstance(given, str) else given
@@ -49,7 +50,7 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
 
 
-def _parsed(path: Path) -> Any:
+def _parsed(path: Path, named: str) -> Any:
     """What a YAML file holds; nothing in it is run, and it is no larger than it looks."""
     try:
         with path.open("rb") as file:
@@ -59,9 +60,9 @@ def _parsed(path: Path) -> Any:
         content = yaml.safe_load(text)
         _check_size(content)
     except OSError as error:
-        raise ValueError(f"the configuration {path} cannot be read: {error.strerror}.") from None
+        raise ValueError(f"{named} cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # a day 32, or too many brackets
-        raise ValueError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{named} is not YAML: {' '.join(str(error).split())}.") from None
     return content
 
 

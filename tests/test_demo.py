@@ -48,7 +48,7 @@ def test_a_problem_of_a_file_is_that_of_the_file(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ("data: {}", r"part\.yaml is no problem: it has no model\.measurement\."),
-        (None, r"part\.yaml cannot be read"),
+        (None, r"part\.yaml, which .*several\.yaml names, cannot be read"),
     ],
 )
 def test_a_file_that_is_no_problem_is_told(
