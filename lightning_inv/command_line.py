@@ -140,6 +140,8 @@ class CommandLine(LightningCLI):
         try:
             super().parse_arguments(parser, args)
             check_classes(self.config, self.trusted)
+            if not 0 <= (seed := int(self.config.seed_everything)) < 2**32:
+                raise ValueError(f"seed_everything must be from 0 to {2**32 - 1}, got {seed}.")
         except OmegaConfBaseException as error:
             parser.error(" ".join(str(error).split("object_type")[0].split()))
         except ValueError as error:

@@ -67,6 +67,8 @@ OF_INFER = [
     ("--config {}/several.yaml", "include in {}/several.yaml must name one file, got "),
     ("--config {}/circle.yaml", "{}/circle.yaml includes itself, by way of .*/half.yaml."),
     ("--model.seed ${{no_such_key}}", "'no_such_key' not found.* model.seed"),
+    ("--seed_everything -1", "seed_everything must be from 0 to 4294967295, got -1."),
+    ("--seed_everything 4294967296", "seed_everything must be from 0 to 4294967295, got 4294967296."),
 ]
 OF_TRAIN = [
     (
