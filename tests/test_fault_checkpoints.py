@@ -1,6 +1,7 @@
 """Checkpoints that are damaged or made to do harm: the exact contents are read, or nothing is."""
 
 import copy
+import json
 import os
 import pickle
 import struct
@@ -13,6 +14,7 @@ import pytest
 import torch
 from damage import flipped, read_or_refused, same, within
 from helpers import refusal
+from lightning.pytorch.callbacks import ModelCheckpoint
 from trainings import words
 
 from lightning_inv.callbacks import AtomicCheckpointIO
@@ -155,6 +157,24 @@ def test_classes_that_the_settings_of_a_checkpoint_name_are_not_built(straight: 
     train(words(tmp_path / "run", "--ckpt_path", str(tmp_path / "harm.ckpt")))
     assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["global_step"] == 6
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize("place", ["{}/run/checkpoints/../../theses", "local://{}/theses"])
+def test_a_path_in_a_checkpoint_removes_nothing(straight: Path, tmp_path: Path, place: str) -> None:
+    """Lightning removes what was the best before, be it a folder, and believes a file where it is."""
+    (tmp_path / "theses").mkdir()
+    content, forged = load(straight / "checkpoints" / "previous.ckpt"), place.format(tmp_path)
+    score, paths = torch.tensor(1e9), ("best_model_path", "kth_best_model_path", "last_model_path")
+    state = {"best_model_score": score, "kth_value": score, "best_k_models": {forged: score}}
+    folder, settings = str(tmp_path / "run" / "checkpoints"), {"every_n_train_steps": 1, "save_last": True}
+    plain = {"class_path": "ModelCheckpoint", "init_args": {"dirpath": folder, **settings}}
+    for key in (*content["callbacks"], ModelCheckpoint(folder, **settings).state_key):
+        if "Checkpoint" in key:
+            content["callbacks"][key] = {**state, **dict.fromkeys(paths, forged)}
+    torch.save(content, tmp_path / "harm.ckpt")
+    more = ["--ckpt_path", str(tmp_path / "harm.ckpt"), f"--trainer.callbacks=[{json.dumps(plain)}]"]
+    train(words(tmp_path / "run", *more))
+    assert (tmp_path / "theses").exists()
 
 
 @pytest.mark.parametrize("mapped", [False, True])

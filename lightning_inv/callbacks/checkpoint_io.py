@@ -14,6 +14,9 @@ from lightning_inv.files import atomic_write
 COMPARES = TorchVersion(torch.__version__) >= "2.10"
 """Whether this torch compares the sizes that a checkpoint claims with what it holds (CVE-2026-24747)."""
 
+PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+"""What Lightning's ``ModelCheckpoint`` calls the paths in its state, besides those of ``best_k_models``."""
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes beside the target, flushes to the disk, renames; reads without unpickling.
@@ -34,7 +37,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         map_location: Callable | None = lambda storage, location: storage,
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
-        return read_checkpoint(Path(path), map_location)
+        checkpoint = read_checkpoint(Path(path), map_location)
+        _forget_strange_paths(checkpoint)
+        return checkpoint
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False) -> dict[str, Any]:
@@ -72,3 +77,17 @@ def _check_archive(path: Path) -> None:
             raise ValueError("its parts are larger than the file")
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} in it is damaged")
+
+
+def _forget_strange_paths(checkpoint: dict[str, Any]) -> None:
+    """Forgets which checkpoints were the best where their paths may lead out of the folder of a run.
+
+    ``ModelCheckpoint`` removes what its state names, be it a folder; it looks whether that is below its own
+    folder, but passes over ``..`` and whatever has a protocol.
+    """
+    states = checkpoint.get("callbacks") if isinstance(checkpoint, dict) else None
+    for state in states.values() if isinstance(states, dict) else ():
+        if isinstance(state, dict) and "best_k_models" in state:
+            paths = [str(path or "") for path in (*dict(state["best_k_models"]), *map(state.get, PATHS))]
+            if any(".." in Path(path).parts or ":" in path for path in paths):
+                state.update({"best_k_models": {}, **dict.fromkeys(PATHS, "")})
