@@ -11,7 +11,11 @@ from lightning_inv.trusted import check_classes, trust, trusted_by
 def main(args: list[str] | None = None) -> int:
     """Prints each law that an operator obeys, or which it breaks; returns the exit code."""
     sys.path.insert(0, "")
-    parser = ArgumentParser(prog="python -m lightning_inv.check", description="Tries the laws of operators.")
+    parser = ArgumentParser(
+        prog="python -m lightning_inv.check",
+        description="Tries the laws of operators.",
+        parser_mode="omegaconf+",
+    )
     parser.add_subclass_arguments(Operator, "operator", required=True)
     parser.add_argument("--shape", type=list[int], default=[3, 32, 32], help="the images' shape [C, H, W]")
     parser.add_argument("--tolerance", type=float, default=1e-3, help="the largest relative error allowed")

@@ -139,6 +139,7 @@ class CommandLine(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
             super().parse_arguments(parser, args)
+            check_packages(self.config.packages, self.trusted)  # packages+ of a file, too
             check_classes(self.config, self.trusted)
             if not 0 <= (seed := int(self.config.seed_everything)) < 2**32:
                 raise ValueError(f"seed_everything must be from 0 to {2**32 - 1}, got {seed}.")

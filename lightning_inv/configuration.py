@@ -18,6 +18,15 @@ LARGEST, VALUES, DEPTH = 2**20, 100_000, 50
 """The bytes of a configuration, and its values and levels, at most, counting what an alias stands for."""
 
 
+def texts(value: Any) -> Iterator[str]:
+    """All texts in a value of settings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts(part)
+
+
 def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file of settings; those of the file that its key ``include`` names lie beneath, key by key.
 
@@ -32,11 +41,10 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
             includes itself.
     """
     named = f"the configuration {path}{f', which {above[-1]} names,' if above else ''}"
-    content, here = _parsed(Path(path), named), Path(path).resolve()
+    content, here = _parsed(Path(path), named, stream=not above), Path(path).resolve()
     if here in above:
         raise ValueError(f"the configuration {path} includes itself, by way of {above[-1]}.")
-    if not isinstance(content, dict):
-        raise ValueError(f"{named} must hold keys and values, got {type(content).__name__}.")
+    _check_keys(content, path, named)
     if isinstance(model := content.get("model"), dict) and isinstance(model.get("problems"), dict):
         model["problems"] = {
             name: _problem(Path(path).parent / given, (*above, here)) if isinstance(given, str) else given
@@ -50,15 +58,34 @@ def read_config(path: str | Path, above: tuple[Path, ...] = ()) -> dict[str, Any
     return merge(read_config(Path(path).parent / beneath, (*above, here)), content, atomic=frozenset())
 
 
-def _parsed(path: Path, named: str) -> Any:
-    """What a YAML file holds; nothing in it is run, and it is no larger than it looks."""
+def _check_keys(content: Any, path: str | Path, named: str) -> None:
+    """Raises ValueError if there are no keys, one that is not for files, or files that are out of bounds."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{named} must hold keys and values, got {type(content).__name__}.")
+    if "config" in content:  # which would be read unchecked
+        raise ValueError(f"config in {path} is no setting; a file names another by include.")
+    for name in texts(content):
+        if name.endswith((".yaml", ".yml")) and Path(name).is_file():  # the parser may read it
+            _parsed(Path(name), f"the configuration {name}, which {path} names,")
+
+
+def _parsed(path: Path, named: str, stream: bool = False) -> Any:
+    """What a YAML file holds; nothing in it is run, and it is no larger than it looks.
+
+    Args:
+        path: The file.
+        named: What to call it.
+        stream: Whether it may be a pipe, as of a command line, or a device.
+    """
+    if not stream and path.exists() and not path.is_file():
+        raise ValueError(f"{named} is no regular file.")
     try:
         with path.open("rb") as file:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
         content = yaml.safe_load(text)
-        _check_size(content)
+        check_size(content)
     except OSError as error:
         raise ValueError(f"{named} cannot be read: {error.strerror}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # a day 32, or too many brackets
@@ -66,8 +93,8 @@ def _parsed(path: Path, named: str) -> Any:
     return content
 
 
-def _check_size(content: Any) -> None:
-    """Raises ValueError if there is more than settings need, what an alias stands for included."""
+def check_size(content: Any) -> None:
+    """Raises ValueError if there is more than settings need, what an alias stands for included, or a pipe."""
     parts, count = [(content, 0)], 0
     while parts:
         part, depth = parts.pop()
@@ -76,6 +103,8 @@ def _check_size(content: Any) -> None:
             raise ValueError(f"it has more than {VALUES} values, or {DEPTH} levels")
         if odd := [key for key in (part if isinstance(part, dict) else ()) if not isinstance(key, str)]:
             raise ValueError(f"the key {odd[0]!r} is no text")
+        if isinstance(part, str) and Path(part).is_fifo():  # who reads it would wait for ever
+            raise ValueError(f"{part} is a pipe")
         below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
         parts.extend((value, depth + 1) for value in below)
 

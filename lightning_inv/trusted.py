@@ -7,14 +7,16 @@ narrower still, see ``recipes``.
 
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import yaml
-from jsonargparse import Namespace, set_parsing_settings
+from jsonargparse import Namespace, get_loader, set_loader, set_parsing_settings
 
-from lightning_inv.configuration import flags
+from lightning_inv.configuration import LARGEST, check_size, flags, texts
 
 PACKAGES = (
     "lightning_inv",
@@ -32,11 +34,23 @@ WORDS = frozenset({"folder", "ckpt_path", "path", "root", "truth", "start_from"}
 
 def trust(paths: Iterable[str]) -> None:
     """Lets configurations name classes below these import paths, too, from now on in this process."""
+    trusted = list(paths)
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=[*PACKAGES, *paths],
+        import_path_allowlist=[*PACKAGES, *trusted],
         instantiate_subclass_spec_in_any=False,
     )
+
+    def load(text: str) -> Any:
+        """What a file is that settings name, or a value."""
+        if len(text) > LARGEST:
+            raise ValueError(f"a file of settings has more than {LARGEST} bytes.")
+        content = get_loader("yaml")(text)
+        check_size(content)
+        _check_functions(content, trusted)
+        return content
+
+    set_loader("omegaconf+", load, (yaml.YAMLError,))
 
 
 def trusted_by(words: list[str]) -> list[str]:
@@ -54,7 +68,7 @@ def trusted_by(words: list[str]) -> list[str]:
         if keys == ["packages"]:
             found |= dict.fromkeys(map(str, value if isinstance(value, list) else [value]))
         elif keys[-1] not in WORDS:
-            found |= dict.fromkeys(_package(name) for name in _texts(value) if _may_be_class(name))
+            found |= dict.fromkeys(_package(name) for name in texts(value) if _may_be_class(name))
     return [path for path in found if all(part.isidentifier() for part in path.split("."))]
 
 
@@ -87,6 +101,19 @@ def check_classes(config: Any, trusted: Iterable[str]) -> None:
         check_classes(part, trusted)
 
 
+def _check_functions(content: Any, trusted: Iterable[str]) -> None:
+    """Raises ValueError if a value is the path of a function, which a class may call that takes one."""
+    for path in texts(content):
+        if "." in path and _is_below(path, PACKAGES) and not _is_below(path, trusted):
+            with suppress(ImportError, AttributeError, ValueError):  # it is the path of nothing
+                found = resolve_name(path)
+                if callable(found) and not inspect.isclass(found):
+                    break
+    else:
+        return
+    raise ValueError(f"{path!r} is no class, and a file may not name functions to call.")
+
+
 def _imported(path: str) -> Any:
     """What jsonargparse has imported of this path, if anything."""
     module, _, name = path.rpartition(".")
@@ -116,12 +143,3 @@ def _read(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """All texts in a value of a flag."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _texts(part)

@@ -1,11 +1,13 @@
 """Configurations that a stranger may have written: nothing in them is run, and none keeps a process busy."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from damage import within
 from helpers import refusal, tiny_prior
 from safetensors.torch import save_file
 
@@ -124,11 +126,15 @@ def test_the_file_of_a_prior_is_not_taken_for_a_module(
     assert not (tmp_path / "mark").exists()
 
 
+@pytest.mark.parametrize("text", ["packages: [stray_module]", "packages+: [stray_module]", "include: b.yaml"])
 def test_files_cannot_vouch_for_packages(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+    text: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    (tmp_path / "stranger.yaml").write_text("packages: [stray_module]\nmodel: {prior: stray_module.Stray}")
-    told = refusal(infer, words, capsys)
+    """What a key with + holds is added by jsonargparse."""
+    (tmp_path / "b.yaml").write_text("packages+: [stray_module]")
+    (tmp_path / "stranger.yaml").write_text(f"{text}\nmodel: {{prior: stray.safetensors}}")
+    where = words.index("--model.prior")
+    told = refusal(infer, words[:where] + words[where + 2 :], capsys)
     assert "files cannot vouch for packages; name them yourself: --packages [stray_module]." in told
     assert not (tmp_path / "mark").exists()
 
@@ -202,6 +208,53 @@ def test_a_hostile_configuration_is_named_in_one_sentence(
     with pytest.raises(ValueError, match=f"the configuration hostile.yaml .*{reason}"):
         read_config("hostile.yaml")
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_file_names_no_other_by_the_flag_of_the_command_line(tmp_path: Path) -> None:
+    """The library would read that one unchecked."""
+    (tmp_path / "a.yaml").write_text("config: other.yaml")
+    with pytest.raises(ValueError, match=r"config in .*a\.yaml is no setting; .* by include\."):
+        read_config(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("place", ["model", "trainer", "data", "model.measurement", "model.solvers.mine"])
+@pytest.mark.parametrize(("text", "reason"), [(LAUGHS, "values, or"), ("a: " + "1" * LARGEST, "bytes")])
+def test_a_file_that_a_setting_names_has_the_limits_of_configurations(
+    text: str, reason: str, place: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "named.yaml").write_text(text)
+    tree = "named.yaml"
+    for key in reversed(place.split(".")):
+        tree = {key: tree}
+    (tmp_path / "stranger.yaml").write_text(json.dumps(tree))
+    with within(20):
+        told = refusal(infer, words, capsys)
+    assert reason in told
+
+
+@pytest.mark.parametrize(
+    "text", ["include: pipe", "model: {problems: {a: pipe}}", "model: {measurement: pipe}"]
+)
+def test_a_pipe_in_a_configuration_is_not_read(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads it waits for ever."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    (tmp_path / "a.yaml").write_text(text)
+    with within(20), pytest.raises(ValueError, match=r"pipe.* is no regular file|pipe is a pipe"):
+        read_config("a.yaml")
+
+
+@pytest.mark.parametrize("name", ["lightning_inv.cli.infer", "lightning_inv.data.Digits.setup"])
+@pytest.mark.parametrize("callback", ["ImagesPerSecond: clock", "LambdaCallback: setup"])
+def test_a_function_that_a_file_names_is_not_called(
+    callback: str, name: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    kind, argument = callback.split(": ")
+    callbacks = [{"class_path": kind, "init_args": {argument: name}}]
+    (tmp_path / "stranger.yaml").write_text(json.dumps({"trainer": {"callbacks": callbacks}}))
+    assert "may not name functions to call" in refusal(infer, words, capsys)
 
 
 def test_a_configuration_that_never_ends_is_refused() -> None:
