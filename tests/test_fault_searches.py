@@ -2,17 +2,25 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import refusal
 
+from lightning_inv.cli import infer
 from lightning_inv.tuning.journal import TrialJournal
 from lightning_inv.tuning.search import Search, finished, open_study, run_trials
 
 pytest.importorskip("optuna")
 pytestmark = pytest.mark.faults
+QUIET = ["--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false", "--trainer.logger=false"]
+TUNE = """
+data: {class_path: Digits, init_args: {split: val, limit: 2}}
+model: {solvers: {mine: {class_path: DDRM, init_args: {steps: 2}}}}
+tune: {solver: mine, space: {eta: {low: 0.1, high: 1.0}}, trials: 1, images: 2}
+"""
 
 
 def evaluate(values: Mapping[str, float]) -> Iterator[list[float]]:
@@ -109,3 +117,44 @@ def test_a_journal_that_is_whole_but_of_no_search_is_refused_in_a_sentence(
     TrialJournal(tmp_path / "trials.journal").append_logs([step])
     with pytest.raises(ValueError, match=r"trials\.journal holds no search that optuna .* can read"):
         searched(tmp_path)
+
+
+LINK, NO_FILE = "{} leads to another place", "{} is in the place of a file that is written here, but is none"
+FILES = ["trials.journal", "trials.csv", "preset.yaml"]
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize(
+    ("put", "said"),
+    [
+        (lambda path: path.symlink_to(path.parent.parent / "theirs"), LINK),
+        (lambda path: path.symlink_to(path.parent.parent / "new"), LINK),
+        (Path.mkdir, NO_FILE),
+        (os.mkfifo, NO_FILE),
+    ],
+    ids=["a link", "a link to nothing yet", "a folder", "a pipe"],
+)
+def test_what_is_no_file_in_the_place_of_one_of_a_search_is_told_before_any_work(
+    prior: Path, tmp_path: Path, file: str, put: Callable, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs").write_text("theirs")
+    (tmp_path / "run").mkdir()
+    put(tmp_path / "run" / file)
+    (tmp_path / "tune.yaml").write_text(TUNE)
+    words = [f"--config={tmp_path / 'tune.yaml'}", f"--model.prior={prior}", f"--folder={tmp_path / 'run'}"]
+    told = " ".join(refusal(infer, [*words, *QUIET], capsys).split())
+    assert said.format(tmp_path / "run" / file) in told
+    assert (tmp_path / "theirs").read_text() == "theirs"
+    assert not (tmp_path / "new").exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [file]
+
+
+def test_a_link_put_in_the_place_of_a_journal_later_is_not_followed(journal: Path) -> None:
+    kept, theirs = TrialJournal(journal), journal.rename(journal.parent / "theirs")
+    whole = theirs.read_bytes()
+    journal.symlink_to(theirs)
+    with pytest.raises(OSError, match=r"trials\.journal"):
+        kept.append_logs([{"op_code": 1}])
+    with pytest.raises(OSError, match=r"trials\.journal"):
+        TrialJournal(journal)
+    assert theirs.read_bytes() == whole
