@@ -80,6 +80,15 @@ def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
 
 def check_foreign(folder: Path) -> None:
     """Raises ValueError if a file that a library writes, not we, is a link."""
-    for name in FOREIGN:
-        if (folder / name).is_symlink():
-            raise ValueError(f"{folder / name} leads to another place; nothing is written by way of it.")
+    check_files(folder, FOREIGN)
+
+
+def check_files(folder: Path, names: Iterable[str]) -> None:
+    """Raises ValueError if a link, a folder or a device is in the place of a file that a run writes."""
+    for path in (folder / name for name in names):
+        if path.is_symlink():
+            raise ValueError(f"{path} leads to another place; nothing is written by way of it.")
+        if path.exists() and not path.is_file():
+            raise ValueError(
+                f"{path} is in the place of a file that is written here, but is none: move it away."
+            )

@@ -9,6 +9,7 @@ from typing import Any
 from lightning import Trainer
 
 import lightning_inv
+from lightning_inv.callbacks.places import check_files
 from lightning_inv.callbacks.scores import score
 from lightning_inv.data import ImageDataModule
 from lightning_inv.data.dataset import First
@@ -18,6 +19,9 @@ from lightning_inv.solvers import Solver
 from lightning_inv.tuning.preset import preset_text, write_preset, write_trials
 from lightning_inv.tuning.search import Search, open_study, run_trials
 from lightning_inv.tuning.space import read_space, with_settings
+
+OUTPUTS = ("trials.journal", "trials.csv", "preset.yaml")
+"""The files that a search writes."""
 
 
 class Trials:
@@ -89,11 +93,14 @@ def tune(
         prior: What the prior is called.
 
     Raises:
-        ValueError: The search does not fit the run, its folder or its images, or no trial was completed.
+        ValueError: The search does not fit the run, its folder or its images, no trial was completed, or
+            what is in the place of a file that it writes is none.
         TypeError: The solver cannot deal with the problem.
         ImportError: optuna is not installed.
     """
-    trials, path = Trials(search, model, data, trainer), Path(folder)
+    path = Path(folder)
+    check_files(path, OUTPUTS)
+    trials = Trials(search, model, data, trainer)
     measurement = model.measurement.recipe if model.measurement else None
     settings = {
         "solver": describe(model.solvers[search.solver]),

@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from types import ModuleType
 from typing import Any, Literal
 
+from lightning_inv.tuning.journal import TrialJournal
 from lightning_inv.tuning.space import read_space
 
 MEASURES = {
@@ -76,12 +77,10 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
         settings: All else that decides the results, as plain data.
 
     Raises:
-        ValueError: The folder holds a search of other settings.
+        ValueError: The folder holds a search of other settings, or one whose file is damaged.
+        OSError: Nothing can be written there.
     """
     optuna = import_optuna()
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
-
     folder.mkdir(parents=True, exist_ok=True)
     kinds = {
         "median": optuna.pruners.MedianPruner(n_startup_trials=search.startup),
@@ -91,7 +90,7 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
     study = optuna.create_study(
         study_name="tune",
         direction=MEASURES[search.measure],
-        storage=JournalStorage(JournalFileBackend(str(folder / "trials.journal"))),
+        storage=_storage(folder / "trials.journal"),
         pruner=kinds[search.pruner],
         load_if_exists=True,
     )
@@ -102,6 +101,18 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
         raise ValueError(f"{folder} holds a search of other settings: give another --folder.")
     study.set_user_attr("settings", text)
     return study
+
+
+def _storage(path: Path) -> Any:
+    """What a file tells of a search, for optuna, which goes on with it."""
+    journal = TrialJournal(path)
+    try:
+        return import_optuna().storages.JournalStorage(journal)
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} holds no search that optuna {import_optuna().__version__} can read "
+            f"({type(error).__name__}: {error}): move it away to begin the search anew."
+        ) from error
 
 
 def finished(study: Any) -> list[Any]:
