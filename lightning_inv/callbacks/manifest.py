@@ -21,6 +21,8 @@ PICTURES = ("truth", "measurement", "grids")
 """Folders of pictures besides those of the solvers."""
 SHELF = 10_000
 """The pictures in one folder."""
+DONE = ("records", "tallies")
+"""Folders that tell what is done."""
 MOST = 1e100
 """What is no measure any more; its square is still a number."""
 STALE = 3600.0
@@ -115,13 +117,18 @@ class Manifest:
             )
         return content
 
-    def _clear(self, held: dict[str, Any]) -> None:
-        """Removes what a run of other settings has left."""
+    def _left(self, held: dict[str, Any]) -> list[Path]:
+        """The folders that a run of these settings has left: first those that tell what is done."""
         solvers = told if isinstance(told := held.get("solvers"), dict) else ()
         outputs = {f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")}
-        for path in self.folder.glob("*"):  # the file could tell of folders elsewhere
-            if path.name in {"records", "tallies", *PICTURES, *outputs}:
-                shutil.rmtree(path, ignore_errors=True)
+        left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
+        found = (path for path in self.folder.glob("*") if path.name in left)
+        return sorted(found, key=lambda path: path.name not in DONE)
+
+    def _clear(self, held: dict[str, Any]) -> None:
+        """Removes what a run of other settings has left; a kill leaves no record of lost pictures."""
+        for path in self._left(held):
+            shutil.rmtree(path, ignore_errors=path.name not in DONE)
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""
