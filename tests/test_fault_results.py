@@ -1,11 +1,15 @@
 """Folders of results that were left in the middle, forged, or belong to another run."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.overview import overview
+from lightning_inv.callbacks.pictures import write_png
 
 pytestmark = pytest.mark.faults
 
@@ -58,3 +62,62 @@ def test_an_overwrite_stops_where_records_cannot_be_removed(
     monkeypatch.setattr(shutil, "rmtree", refused)
     with pytest.raises(PermissionError, match="records"):
         results.open({**SETTINGS, "seed": 1}, overwrite=True)
+
+
+# Records and pictures that somebody has forged
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/secret", "a/../../secret", "", None, 3])
+def test_a_record_whose_name_leads_elsewhere_is_none(tmp_path: Path, name: object) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.add([{"index": 0, "name": name, "solvers": {"ddrm": {"psnr": 20.0}}}])
+    with pytest.raises(ValueError, match="records is damaged: the record 0 has no name of a place within"):
+        manifest.read(range(1))
+
+
+def test_a_record_of_a_solver_whose_name_leads_elsewhere_is_none(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.add([{"index": 0, "name": "a", "solvers": {"../../ddrm": {"psnr": 20.0}}}])
+    with pytest.raises(ValueError, match="records is damaged: the record 0 has no name of a place within"):
+        manifest.read(range(1))
+
+
+RECORDS = {"one": [{"index": 0, "name": "sub/a", "solvers": {"ddrm": {"psnr_of_mean": 20.0}}}]}
+
+
+@pytest.fixture
+def shown(tmp_path: Path) -> Path:
+    """A folder of results with two pictures of one image, and beside it a picture of somebody else."""
+    for place in ("results/one/truth/sub", "results/one/ddrm/sub"):
+        write_png(tmp_path / place / "a.png", torch.full((1, 8, 8), -1.0))
+    write_png(tmp_path / "theirs" / "a.png", torch.zeros(1, 8, 8))
+    return tmp_path / "results"
+
+
+@pytest.mark.parametrize("place", ["one/ddrm/sub/a.png", "one/ddrm/sub"], ids=["file", "folder"])
+def test_a_picture_elsewhere_is_not_shown_by_way_of_a_link(shown: Path, place: str) -> None:
+    (shown / "one/ddrm/sub/a.png").unlink()
+    gap = overview(shown, RECORDS).tobytes()
+    if place.endswith("sub"):
+        (shown / place).rmdir()
+    (shown / place).symlink_to(shown.parent / "theirs" / ("" if place.endswith("sub") else "a.png"))
+    assert overview(shown, RECORDS).tobytes() == gap
+
+
+def test_a_pipe_in_the_place_of_a_picture_is_not_waited_for(shown: Path) -> None:
+    (shown / "one/ddrm/sub/a.png").unlink()
+    gap = overview(shown, RECORDS).tobytes()
+    os.mkfifo(shown / "one/ddrm/sub/a.png")
+    keeper = os.open(shown / "one/ddrm/sub/a.png", os.O_RDWR)  # else to open it would wait for ever
+    try:
+        assert overview(shown, RECORDS).tobytes() == gap
+    finally:
+        os.close(keeper)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 20, 40])
+def test_a_picture_of_results_that_is_broken_is_named(shown: Path, keep: int) -> None:
+    file = shown / "one/ddrm/sub/a.png"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=f"{file} cannot be read as a picture"):
+        overview(shown, RECORDS)

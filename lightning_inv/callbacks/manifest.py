@@ -11,16 +11,13 @@ from torch import nn
 
 import lightning_inv
 from lightning_inv.callbacks.journal import Journal, Record
+from lightning_inv.callbacks.places import PICTURES, SHELF, name_fault
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
 from lightning_inv.fingerprints import plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 
-PICTURES = ("truth", "measurement", "grids")
-"""Folders of pictures besides those of the solvers."""
-SHELF = 10_000
-"""The pictures in one folder."""
 DONE = ("records", "tallies")
 """Folders that tell what is done."""
 MOST = 1e100
@@ -142,10 +139,8 @@ class Manifest:
         """
         for record in self.journal.read(indices):
             if not _is_record(record):
-                why = (
-                    f"the record of the image {record['index']} has no name, or no measures that are numbers."
-                )
-                raise ValueError(f"{self.journal.folder} is damaged: {why}")
+                why = "has no name of a place within a folder, or no measures that are numbers."
+                raise ValueError(f"{self.journal.folder} is damaged: the record {record['index']} {why}")
             yield record
 
     def read(self, indices: range) -> list[Record]:
@@ -161,7 +156,7 @@ def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:
 def _is_record(record: Record) -> bool:
     """Whether a record names an image and tells of each solver numbers or None, and why it has failed."""
     solvers = record.get("solvers")
-    if not (isinstance(record.get("name"), str) and isinstance(solvers, dict)):
+    if not isinstance(solvers, dict) or any(map(name_fault, (record.get("name"), *solvers))):
         return False
     return all(
         isinstance(measures, dict)

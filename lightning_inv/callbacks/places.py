@@ -7,9 +7,12 @@ somebody may have put there, is not followed; the folder itself may be one, as t
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from lightning_inv.callbacks.manifest import PICTURES, SHELF
-
+PICTURES = ("truth", "measurement", "grids")
+"""Folders of pictures besides those of the solvers."""
+SHELF = 10_000
+"""The pictures in one folder."""
 FOREIGN = ("hparams.yaml",)
 """Files that Lightning writes into the folder of a run, by way of links, too."""
 LONGEST = 255
@@ -24,7 +27,7 @@ def check_names(names: Sequence[str]) -> None:
     """
     taken: set[str] = set()
     for index, name in enumerate(names):
-        why = _fault(name)
+        why = name_fault(name)
         shelf = index // SHELF
         file = f"{shelf:04d}/{name}.png" if shelf else f"{name}.png"
         if why or file in taken:
@@ -38,7 +41,7 @@ def check_names(names: Sequence[str]) -> None:
         folders = {folder.rpartition("/")[0] for folder in folders}
 
 
-def _fault(name: str) -> str:
+def name_fault(name: Any) -> str:
     """What is wrong with a name; nothing if it is a path to a place within a folder."""
     if not isinstance(name, str):
         return f"is no text, but {type(name).__name__}"
