@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from comparisons import words as comparing
+from helpers import refusal
+from restorations import arguments
+from trainings import words as training
 
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pictures import write_png
+from lightning_inv.callbacks.places import check_no_results, problems_in
+from lightning_inv.cli import infer, train
 
 pytestmark = pytest.mark.faults
 
@@ -121,3 +127,55 @@ def test_a_picture_of_results_that_is_broken_is_named(shown: Path, keep: int) ->
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(ValueError, match=f"{file} cannot be read as a picture"):
         overview(shown, RECORDS)
+
+
+# Folders of another run
+
+
+def touched(*files: Path) -> dict[Path, bytes]:
+    """Files that are made, with what they hold."""
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("theirs: true\n")
+    return {file: file.read_bytes() for file in files}
+
+
+def unchanged(files: dict[Path, bytes]) -> bool:
+    return all(file.read_bytes() == content for file, content in files.items())
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_restoration_is_refused_where_a_training_is_whose_settings_it_would_replace(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, several: bool
+) -> None:
+    run = tmp_path / "run"
+    held = touched(run / "config.yaml", run / "checkpoints" / "last.ckpt")
+    said = refusal(infer, (comparing if several else arguments)(prior, run), capsys)
+    assert f"{run} holds a training; give --folder another name for the results." in said
+    assert unchanged(held)
+    assert {path.name for path in run.iterdir()} == {"config.yaml", "checkpoints"}
+
+
+@pytest.mark.parametrize("place", ["manifest.json", "hidden/manifest.json"])
+def test_a_training_is_refused_where_results_are_whose_settings_it_would_replace(
+    tmp_path: Path, capsys: pytest.CaptureFixture, place: str
+) -> None:
+    run = tmp_path / "run"
+    held = touched(run / "config.yaml", run / place)
+    said = refusal(train, training(run), capsys)
+    assert f"{run} holds results of infer.py; give --folder another name for the training." in said
+    assert unchanged(held)
+
+
+def test_a_training_does_not_take_the_settings_of_a_restoration(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    touched(tmp_path / "config.yaml", tmp_path / "manifest.json")
+    said = refusal(train, [f"--data.root={tmp_path}", f"--folder={tmp_path}", "--ckpt_path=auto"], capsys)
+    assert f"{tmp_path} holds results of infer.py" in said
+
+
+def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    touched(tmp_path / "restored" / "config.yaml", tmp_path / "restored" / "manifest.json")
+    assert not problems_in(tmp_path)
+    check_no_results(tmp_path)

@@ -86,3 +86,21 @@ def check_foreign(folder: Path) -> None:
     for name in FOREIGN:
         if (folder / name).is_symlink():
             raise ValueError(f"{folder / name} leads to another place; nothing is written by way of it.")
+
+
+def problems_in(folder: Path) -> list[str]:
+    """The problems whose results a folder holds; a run of its own within it has a configuration there."""
+    found = folder.glob("*/manifest.json")
+    return sorted(path.parent.name for path in found if not (path.parent / "config.yaml").exists())
+
+
+def check_no_training(folder: Path) -> None:
+    """Raises ValueError if a folder holds a training, which goes on from the configuration there."""
+    if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
+        raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
+
+
+def check_no_results(folder: Path) -> None:
+    """Raises ValueError if a folder holds results of a restoration, with its configuration."""
+    if (folder / "manifest.json").exists() or problems_in(folder):
+        raise ValueError(f"{folder} holds results of infer.py; give --folder another name for the training.")
