@@ -179,3 +179,13 @@ def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) ->
     touched(tmp_path / "restored" / "config.yaml", tmp_path / "restored" / "manifest.json")
     assert not problems_in(tmp_path)
     check_no_results(tmp_path)
+
+
+def test_results_of_several_problems_are_not_mixed_with_those_of_one(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    held = touched(*(tmp_path / "run" / name for name in ("config.yaml", "summary.json")))
+    held |= touched(*(tmp_path / "run" / name / "manifest.json" for name in ("hidden", "coarse")))
+    said = refusal(infer, arguments(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run'} holds results of problems, coarse, hidden; give --folder another name" in said
+    assert unchanged(held)
