@@ -58,6 +58,23 @@ def test_an_overwrite_that_is_killed_leaves_no_record_of_pictures_that_are_gone(
     assert there == PICTURES or not Manifest(results.folder).done()
 
 
+def test_pictures_of_a_run_that_was_killed_before_its_first_record_are_not_mixed_with_others(
+    tmp_path: Path,
+) -> None:
+    Manifest(tmp_path).open(SETTINGS, overwrite=False)
+    touched(tmp_path / "ddrm" / "a.png")
+    with pytest.raises(ValueError, match="holds results of another run, which differs in: seed"):
+        Manifest(tmp_path).open({**SETTINGS, "seed": 1}, overwrite=False)
+    Manifest(tmp_path).open({**SETTINGS, "seed": 1}, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_a_run_that_has_written_no_picture_stands_in_nobodys_way(tmp_path: Path) -> None:
+    Manifest(tmp_path).open(SETTINGS, overwrite=False)
+    touched(tmp_path / "mine" / "a.png")
+    assert not Manifest(tmp_path).open({**SETTINGS, "seed": 1}, overwrite=False)
+
+
 def test_an_overwrite_stops_where_records_cannot_be_removed(
     results: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
