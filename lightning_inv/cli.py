@@ -33,6 +33,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.places import check_no_results, check_no_training
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
@@ -122,7 +123,7 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors(), cli.at_work():
+    with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
@@ -150,7 +151,7 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         if (search := cli._get(cli.config_init, "tune")) is not None:
             with at_work(Path(cli.config.folder)):
                 return tuned(cli, search)
-        with cli.at_work(shared=cli.datamodule.shard is not None):
+        with cli.at_work(cli.datamodule.shard is not None, check_no_training):
             return restored(cli)
 
 

@@ -6,7 +6,7 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -166,17 +166,20 @@ class CommandLine(LightningCLI):
         return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
 
     @contextmanager
-    def at_work(self, shared: bool = False) -> Iterator[None]:
+    def at_work(self, shared: bool = False, check: Callable[[Path], None] | None = None) -> Iterator[None]:
         """Holds the folder on the first rank, see ``locks.at_work``; where that fails, all ranks end.
 
         Args:
             shared: Whether other runs may be at work there.
+            check: Raises ValueError where the folder holds what this run would spoil.
         """
         trainer, problem = self.trainer, None
         with ExitStack() as held:
             try:
                 if trainer.is_global_zero:
                     held.enter_context(at_work(Path(self.config.folder), shared))
+                    if check is not None:
+                        check(Path(self.config.folder))
             except (OSError, ValueError) as error:
                 if trainer.world_size == 1:
                     raise

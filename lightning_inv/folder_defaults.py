@@ -17,6 +17,7 @@ import torch
 import yaml
 
 from lightning_inv.callbacks import GOES_ON
+from lightning_inv.callbacks.places import check_no_results
 from lightning_inv.command_line import fail
 from lightning_inv.configuration import flags, read_config, split_words
 from lightning_inv.data import ImageFolder
@@ -72,6 +73,10 @@ def run_folder(root: Path) -> str:
 
 def _saved(path: Path) -> tuple[Path, dict[str, Any], str]:
     """The settings of a run that goes on, what lies upon them, and what is told."""
+    try:
+        check_no_results(path.parent)  # else the settings would be those of a restoration
+    except ValueError as error:
+        fail(str(error))
     steps = {"init_args": {"steps": "${trainer.max_steps}"}}  # of the learning rate, with those of a flag
     return path, {"model": {"lr_scheduler": steps}}, f"Settings: those of {path}; flags win."
 

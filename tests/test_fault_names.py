@@ -15,6 +15,7 @@ from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.places import check_names
 from lightning_inv.cli import infer
 from lightning_inv.data import ImageDataset, ImageFolder
+from lightning_inv.modules import tasks
 
 pytestmark = pytest.mark.faults
 
@@ -231,3 +232,13 @@ def test_a_name_that_is_too_long_with_its_suffix_is_told_before_any_work(
     said = refusal(infer, words, capsys)
     assert "nn.jpg' of an image with .png is longer than 255 bytes" in " ".join(said.split())
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("letter", "longest"), [("a", 247), ("é", 123), ("汉", 82)])
+def test_a_solver_or_a_problem_whose_folders_would_have_too_long_a_name_is_refused(
+    letter: str, longest: int, tmp_path: Path
+) -> None:
+    tasks.check_name(letter * longest, "solver")
+    (tmp_path / f"{letter * longest}_samples").mkdir()
+    with pytest.raises(ValueError, match="the name of a solver has 247 bytes at most, got "):
+        tasks.check_name(letter * (longest + 1), "solver")

@@ -11,16 +11,15 @@ from torch import nn
 
 import lightning_inv
 from lightning_inv.callbacks.journal import Journal, Record
+from lightning_inv.callbacks.places import PICTURES, SHELF, name_fault
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
 from lightning_inv.fingerprints import plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 
-PICTURES = ("truth", "measurement", "grids")
-"""Folders of pictures besides those of the solvers."""
-SHELF = 10_000
-"""The pictures in one folder."""
+DONE = ("records", "tallies")
+"""Folders that tell what is done."""
 MOST = 1e100
 """What is no measure any more; its square is still a number."""
 STALE = 3600.0
@@ -85,7 +84,10 @@ class Manifest:
         """
         done, held = self.done(), self._held()
         differ = _different(settings, held)
-        begun = bool(done) or any(self.tallies.glob("*")) or (shared and bool(held))
+        left = bool(held) and (
+            shared or bool(self._left(held))
+        )  # by one that was killed before a record, too
+        begun = bool(done) or any(self.tallies.glob("*")) or left
         if differ and begun and not overwrite:
             anew = "" if shared else ", or --output.overwrite true to begin anew"
             raise ValueError(
@@ -115,13 +117,18 @@ class Manifest:
             )
         return content
 
-    def _clear(self, held: dict[str, Any]) -> None:
-        """Removes what a run of other settings has left."""
+    def _left(self, held: dict[str, Any]) -> list[Path]:
+        """The folders that a run of these settings has left: first those that tell what is done."""
         solvers = told if isinstance(told := held.get("solvers"), dict) else ()
         outputs = {f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")}
-        for path in self.folder.glob("*"):  # the file could tell of folders elsewhere
-            if path.name in {"records", "tallies", *PICTURES, *outputs}:
-                shutil.rmtree(path, ignore_errors=True)
+        left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
+        found = (path for path in self.folder.glob("*") if path.name in left)
+        return sorted(found, key=lambda path: path.name not in DONE)
+
+    def _clear(self, held: dict[str, Any]) -> None:
+        """Removes what a run of other settings has left; a kill leaves no record of lost pictures."""
+        for path in self._left(held):
+            shutil.rmtree(path, ignore_errors=path.name not in DONE)
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""
@@ -135,10 +142,8 @@ class Manifest:
         """
         for record in self.journal.read(indices):
             if not _is_record(record):
-                why = (
-                    f"the record of the image {record['index']} has no name, or no measures that are numbers."
-                )
-                raise ValueError(f"{self.journal.folder} is damaged: {why}")
+                why = "has no name of a place within a folder, or no measures that are numbers."
+                raise ValueError(f"{self.journal.folder} is damaged: the record {record['index']} {why}")
             yield record
 
     def read(self, indices: range) -> list[Record]:
@@ -154,7 +159,7 @@ def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:
 def _is_record(record: Record) -> bool:
     """Whether a record names an image and tells of each solver numbers or None, and why it has failed."""
     solvers = record.get("solvers")
-    if not (isinstance(record.get("name"), str) and isinstance(solvers, dict)):
+    if not isinstance(solvers, dict) or any(map(name_fault, (record.get("name"), *solvers))):
         return False
     return all(
         isinstance(measures, dict)

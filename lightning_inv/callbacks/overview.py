@@ -10,6 +10,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_inv.callbacks.manifest import picture_path
 from lightning_inv.callbacks.pictures import TILE, Cell, comparison
+from lightning_inv.data.decoding import refusing
 from lightning_inv.opening import open_picture
 
 LARGEST = 256
@@ -41,9 +42,10 @@ def overview(folder: Path, records: dict[str, list[dict[str, Any]]]) -> Image.Im
 
 
 def _cell(folder: Path, column: str, record: dict[str, Any], problem: str) -> Cell:
-    """The picture of a column, if there is one, and what is told below it."""
+    """The picture of a column, if a file in the folder holds one, and what is told below it."""
     path = picture_path(folder / column, record["index"], record["name"])
-    image = _read(path) if path.exists() else None
+    ours = path.is_file() and path.resolve().is_relative_to(folder.resolve())  # no pipe, no link elsewhere
+    image = _read(path) if ours else None
     told, failed = (record["solvers"].get(column, {}).get(key) for key in ("psnr_of_mean", "failed"))
     if column == "measurement":
         return image, problem.replace("_", " ")
@@ -51,5 +53,10 @@ def _cell(folder: Path, column: str, record: dict[str, Any], problem: str) -> Ce
 
 
 def _read(path: Path) -> Tensor:
-    with open_picture(path) as image:
-        return pil_to_tensor(image).to(torch.float32) / 127.5 - 1
+    try:
+        with refusing(), open_picture(path) as image:
+            return pil_to_tensor(image).to(torch.float32) / 127.5 - 1
+    except ValueError as error:
+        raise ValueError(
+            f"{path} cannot be read as a picture: {error}. Remove it, to leave it out."
+        ) from None

@@ -7,9 +7,12 @@ somebody may have put there, is not followed; the folder itself may be one, as t
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from lightning_inv.callbacks.manifest import PICTURES, SHELF
-
+PICTURES = ("truth", "measurement", "grids")
+"""Folders of pictures besides those of the solvers."""
+SHELF = 10_000
+"""The pictures in one folder."""
 FOREIGN = ("hparams.yaml",)
 """Files that Lightning writes into the folder of a run, by way of links, too."""
 LONGEST = 255
@@ -24,7 +27,7 @@ def check_names(names: Sequence[str]) -> None:
     """
     taken: set[str] = set()
     for index, name in enumerate(names):
-        why = _fault(name)
+        why = name_fault(name)
         shelf = index // SHELF
         file = f"{shelf:04d}/{name}.png" if shelf else f"{name}.png"
         if why or file in taken:
@@ -38,7 +41,7 @@ def check_names(names: Sequence[str]) -> None:
         folders = {folder.rpartition("/")[0] for folder in folders}
 
 
-def _fault(name: str) -> str:
+def name_fault(name: Any) -> str:
     """What is wrong with a name; nothing if it is a path to a place within a folder."""
     if not isinstance(name, str):
         return f"is no text, but {type(name).__name__}"
@@ -92,3 +95,21 @@ def check_files(folder: Path, names: Iterable[str]) -> None:
             raise ValueError(
                 f"{path} is in the place of a file that is written here, but is none: move it away."
             )
+
+
+def problems_in(folder: Path) -> list[str]:
+    """The problems whose results a folder holds; a run of its own within it has a configuration there."""
+    found = folder.glob("*/manifest.json")
+    return sorted(path.parent.name for path in found if not (path.parent / "config.yaml").exists())
+
+
+def check_no_training(folder: Path) -> None:
+    """Raises ValueError if a folder holds a training, which goes on from the configuration there."""
+    if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
+        raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
+
+
+def check_no_results(folder: Path) -> None:
+    """Raises ValueError if a folder holds results of a restoration, with its configuration."""
+    if (folder / "manifest.json").exists() or problems_in(folder):
+        raise ValueError(f"{folder} holds results of infer.py; give --folder another name for the training.")

@@ -15,7 +15,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
-from lightning_inv.callbacks.places import check_folders, check_names, check_place
+from lightning_inv.callbacks.places import check_folders, check_names, check_place, problems_in
 from lightning_inv.callbacks.scores import score
 from lightning_inv.callbacks.spread import SampleFiles, record
 from lightning_inv.modules import Restoration, Restored
@@ -76,6 +76,10 @@ class ResultWriter(BasePredictionWriter):
         """The images of each problem that are done, as the manifest says that is asked in this way."""
         if "" not in settings and Manifest(self.folder).path.exists():
             raise ValueError(f"{self.folder} holds results of one problem; give --folder another name.")
+        if "" in settings and (several := ", ".join(problems_in(self.folder))):
+            raise ValueError(
+                f"{self.folder} holds results of problems, {several}; give --folder another name."
+            )
         return [
             frozenset(ask(self.manifests[name], settings[name], self.overwrite, shared)) for name in settings
         ]

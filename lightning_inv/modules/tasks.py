@@ -10,6 +10,8 @@ from lightning_inv.solvers import Solver
 
 RESERVED = frozenset({"truth", "measurement", "grids", "records", "tallies", "checkpoints"})
 """Names of folders of results that no solver may have."""
+LONGEST = 247
+"""The bytes of a name, at most: with "_samples" the 255 of common file systems."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ def check_name(name: str, what: str) -> None:
     """Raises ValueError unless the name can be that of a folder."""
     if not name.replace("_", "").replace("-", "").isalnum():
         raise ValueError(f"the name of a {what} is made of letters, digits, - and _; got {name!r}.")
+    if (length := len(name.encode())) > LONGEST:
+        raise ValueError(f"the name of a {what} has {LONGEST} bytes at most, got {length}: {name!r}.")
 
 
 def check_names(solvers: Mapping[str, Solver]) -> None:
