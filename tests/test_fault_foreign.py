@@ -68,12 +68,13 @@ def test_a_checkpoint_of_weights_alone_says_what_it_lacks(
     assert told in refused(content, tmp_path, capsys)
 
 
-def test_a_checkpoint_of_another_optimizer_is_named(
+def test_a_checkpoint_of_another_optimizer_is_named_and_stays(
     straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     other = ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]
     said = refused(checkpoint(straight, "previous"), tmp_path, capsys, *other)
     assert "is of another model.optimizer: it has no dampening, momentum" in said
+    assert not list(tmp_path.glob("run/**/*.ckpt"))
 
 
 # The law
@@ -171,3 +172,12 @@ def test_a_mistake_in_a_run_that_goes_on_keeps_its_traceback(
     more = f"--trainer.callbacks={__name__}.{bug.__name__}"
     with pytest.raises(KeyError, match="a mistake"):
         train(goes_on(checkpoint(straight, "previous"), tmp_path, more))
+
+
+def test_a_run_that_cannot_be_restored_leaves_its_checkpoints(
+    straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Half restored, it has steps, but not all that belongs to them."""
+    content = changed(checkpoint(straight, "previous"), ("lr_schedulers",), [3])
+    refused(content, tmp_path, capsys)
+    assert not list(tmp_path.glob("run/**/*.ckpt"))

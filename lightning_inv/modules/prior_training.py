@@ -155,6 +155,8 @@ class PriorTraining(LightningModule):
             checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, Tensor.contiguous)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.changing = True  # until training begins
+
         def like_weights(state: Tensor) -> Tensor:
             return state.contiguous(memory_format=self.memory_format) if state.ndim == 4 else state
 
@@ -188,6 +190,7 @@ class PriorTraining(LightningModule):
             )
         for optimizer in self.trainer.optimizers:
             check_optimizer(optimizer, self.trainer.ckpt_path)
+        self.changing = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x = batch["image"].contiguous(memory_format=self.memory_format)
