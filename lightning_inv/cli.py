@@ -30,6 +30,7 @@ from lightning_inv.callbacks import (
     as_text,
     checkpoint_folder,
     checkpoint_of,
+    naming,
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
@@ -125,7 +126,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         say(trainer, chosen)
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
-        trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
+        with naming(trainer):
+            trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
     if compared := cli._get(cli.config_init, "baseline").as_text():
         say(trainer, compared)

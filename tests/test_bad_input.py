@@ -58,6 +58,10 @@ OF_INFER = [
     ("--modle.samples 2", "unrecognized arguments: --modle.samples .*did you mean --model.samples?"),
     ("--trainer.acelerator cpu", "--trainer.acelerator cpu did you mean --trainer.accelerator?"),
     ("--model.samples many", "model.samples.*int.* many"),
+    (
+        "--trainer.inference_mode true",
+        "trainer.inference_mode must be false, got true: solvers differentiate.",
+    ),
     ("--trainer.accelerator abacus", "accelerator.*'abacus'.*cpu"),
     ("--config {}/nowhere.yaml", "{}/nowhere.yaml"),
     ("--config {}/broken.yaml", "{}/broken.yaml"),

@@ -24,7 +24,7 @@ from lightning_inv.cli import train
 
 pytestmark = pytest.mark.faults
 CONTENT = {"state_dict": {"a": torch.arange(30.0), "b": torch.ones(4, 4)}, "global_step": 7, "name": "x" * 20}
-load = AtomicCheckpointIO().load_checkpoint
+load = read_checkpoint
 
 
 @pytest.fixture

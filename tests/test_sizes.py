@@ -1,6 +1,7 @@
 """Images of several sizes are restored by a prior of any size, each at its own."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -219,7 +220,7 @@ def test_a_prior_of_one_size_is_not_given_another() -> None:
 class Trained:
     """Stands in for a trainer."""
 
-    precision = "32-true"
+    precision, predict_loop = "32-true", SimpleNamespace(inference_mode=False)
 
 
 def test_terms_are_checked_when_the_size_is_known(folder: Path) -> None:

@@ -8,7 +8,7 @@ from helpers import tiny_prior
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from lightning_inv.callbacks import AtomicCheckpointIO
+from lightning_inv.callbacks import AtomicCheckpointIO, naming
 from lightning_inv.data import Digits
 from lightning_inv.modules import PriorTraining
 
@@ -67,8 +67,10 @@ def assert_same_training(one: Path, other: Path) -> None:
     assert first["lr_schedulers"] == second["lr_schedulers"]
 
 
-def trained(callbacks: list[Callback], folder: Path, steps: int = 3, **settings: Any) -> PriorTraining:
-    """A few steps without the command line."""
+def trained(
+    callbacks: list[Callback], folder: Path, steps: int = 3, begun: Path | None = None, **settings: Any
+) -> PriorTraining:
+    """A few steps without the command line, from a checkpoint on if there is one."""
     torch.manual_seed(0)
     module = PriorTraining(tiny_prior(), **settings)
     trainer = Trainer(
@@ -86,5 +88,6 @@ def trained(callbacks: list[Callback], folder: Path, steps: int = 3, **settings:
         default_root_dir=folder,
         plugins=[AtomicCheckpointIO()],
     )
-    trainer.fit(module, Digits(batch_size=300))
+    with naming(trainer):
+        trainer.fit(module, Digits(batch_size=300), ckpt_path=begun, weights_only=True)
     return module

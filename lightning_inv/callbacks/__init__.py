@@ -1,6 +1,6 @@
 """Callbacks of both scripts."""
 
-from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO
+from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO, naming
 from lightning_inv.callbacks.checkpoints import GOES_ON, Checkpoints, checkpoint_folder, checkpoint_of
 from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.linear_baseline import LinearBaseline
@@ -35,5 +35,6 @@ __all__ = [
     "as_text",
     "checkpoint_folder",
     "checkpoint_of",
+    "naming",
     "report",
 ]

@@ -1,18 +1,41 @@
 """Checkpoints on disk: plain data, written whole or not at all."""
 
+import traceback
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning import Trainer
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from torch import Tensor
 from torch.torch_version import TorchVersion
 
 from lightning_inv.files import atomic_write
 
 COMPARES = TorchVersion(torch.__version__) >= "2.10"
 """Whether this torch compares the sizes that a checkpoint claims with what it holds (CVE-2026-24747)."""
+PARTS = {
+    "pytorch-lightning_version": str,
+    "state_dict": dict,
+    "loops": dict,
+    "callbacks": dict,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+}
+"""What a training needs of a checkpoint to go on from it."""
+FOREIGN = (
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
+"""What is raised where a checkpoint is restored that holds other things than those of this training."""
 
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 """What Lightning's ``ModelCheckpoint`` calls the paths in its state, besides those of ``best_k_models``."""
@@ -37,9 +60,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         map_location: Callable | None = lambda storage, location: storage,
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
-        checkpoint = read_checkpoint(Path(path), map_location)
-        _forget_strange_paths(checkpoint)
-        return checkpoint
+        found = read_checkpoint(Path(path), map_location)
+        _check_parts(Path(path), found)
+        _forget_strange_paths(found)
+        return found
 
 
 def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False) -> dict[str, Any]:
@@ -57,12 +81,65 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False)
     try:
         _check_archive(path)
         mapped = mapped or not COMPARES  # no claim reaches beyond a file that is mapped
-        return torch.load(str(path), map_location=map_location, weights_only=True, mmap=mapped)
+        found = torch.load(str(path), map_location=map_location, weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise
     except Exception as error:  # zipfile and torch raise ten kinds of errors for damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path} is not a readable checkpoint ({reason}).") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is no checkpoint of a training: it holds {_kind(found)}, not a dict.")
+    return found
+
+
+@contextmanager
+def naming(trainer: Trainer) -> Iterator[None]:
+    """Lets what goes wrong because of what a checkpoint holds name its file; other errors stay theirs.
+
+    Raises:
+        ValueError: The checkpoint is not one of this training.
+    """
+    try:
+        yield
+    except FOREIGN as error:
+        path, told = str(trainer.ckpt_path), " ".join(str(error).split())
+        if told.startswith(path) or trainer.ckpt_path is None or not _of_checkpoint(error, trainer):
+            raise
+        reason = told if type(error) is ValueError else f"{type(error).__name__}: {told}."
+        raise ValueError(f"{path} is no checkpoint of this training: {reason}") from error
+
+
+def _of_checkpoint(error: Exception, trainer: Trainer) -> bool:
+    """Whether an error arose while Lightning restored a checkpoint, or in torch's optimizers.
+
+    These, and the schedules, have their settings from the checkpoint.
+    """
+    connector = trainer._checkpoint_connector
+    restores = {connector._restore_modules_and_callbacks.__code__, connector.restore_training_state.__code__}
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    inmost = frames[-1].f_globals.get("__name__", "")
+    return inmost.startswith("torch.optim.") or any(frame.f_code in restores for frame in frames)
+
+
+def _check_parts(path: Path, found: dict[str, Any]) -> None:
+    """Raises ValueError unless a checkpoint has all that a training needs."""
+    if found and all(isinstance(value, Tensor) for value in found.values()):
+        raise ValueError(
+            f"{path} is no checkpoint of a training: it holds weights alone. "
+            "A training begins with those of a prior's file by model.start_from."
+        )
+    if lacking := [name for name in PARTS if name not in found]:
+        raise ValueError(f"{path} is no checkpoint of a training: it has no {', '.join(lacking)}.")
+    for name, kind in PARTS.items():
+        if not isinstance(found[name], kind):
+            raise ValueError(
+                f"{path} is no checkpoint of a training: its {name} is {_kind(found[name])}, "
+                f"not a {kind.__name__}."
+            )
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _check_archive(path: Path) -> None:
@@ -85,8 +162,7 @@ def _forget_strange_paths(checkpoint: dict[str, Any]) -> None:
     ``ModelCheckpoint`` removes what its state names, be it a folder; it looks whether that is below its own
     folder, but passes over ``..`` and whatever has a protocol.
     """
-    states = checkpoint.get("callbacks") if isinstance(checkpoint, dict) else None
-    for state in states.values() if isinstance(states, dict) else ():
+    for state in checkpoint["callbacks"].values():
         if isinstance(state, dict) and "best_k_models" in state:
             paths = [str(path or "") for path in (*dict(state["best_k_models"]), *map(state.get, PATHS))]
             if any(".." in Path(path).parts or ":" in path for path in paths):

@@ -71,7 +71,10 @@ class PriorFile(Callback):
         return {"best": self.best, "start_from": self.start_from}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best, self.start_from = state_dict["best"], state_dict.get("start_from")
+        best, begun = state_dict["best"], state_dict.get("start_from")
+        if not (isinstance(best, float | None) and isinstance(begun, str | None)):
+            raise ValueError(f"PriorFile has a best loss and a file it began with, got {best!r}, {begun!r}.")
+        self.best, self.start_from = best, begun
 
     def on_fit_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if trainer.is_global_zero:

@@ -16,7 +16,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.fine_tuning import starting_weights
-from lightning_inv.modules.resuming import begin_with_a_step
+from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer
 from lightning_inv.modules.running_means import best_of, running_mean
 from lightning_inv.modules.sharding import shard, whole
 from lightning_inv.modules.termination import Termination
@@ -138,13 +138,16 @@ class PriorTraining(LightningModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().load_state_dict(state_dict, *args, **kwargs)
+            loaded = super().load_state_dict(state_dict, *args, **kwargs)
         except RuntimeError as error:
             first = str(error).splitlines()[1].strip()
             raise ValueError(
                 f"the checkpoint is not of this model.denoiser, or of other running means: {first[:300]} "
                 "Give the settings it was trained with, as in the config.yaml of its folder."
             ) from None
+        if not 0 <= self.best_mean < len(self.means):
+            raise ValueError(f"best_mean must be in [0, {len(self.means) - 1}], got {int(self.best_mean)}.")
+        return loaded
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["accumulate"] = self.trainer.accumulate_grad_batches
@@ -152,6 +155,8 @@ class PriorTraining(LightningModule):
             checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, Tensor.contiguous)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.changing = True  # until training begins
+
         def like_weights(state: Tensor) -> Tensor:
             return state.contiguous(memory_format=self.memory_format) if state.ndim == 4 else state
 
@@ -183,6 +188,9 @@ class PriorTraining(LightningModule):
             raise ValueError(
                 f"the devices go on from different steps, {steps}: all nodes must see the same --folder."
             )
+        for optimizer in self.trainer.optimizers:
+            check_optimizer(optimizer, self.trainer.ckpt_path)
+        self.changing = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         x = batch["image"].contiguous(memory_format=self.memory_format)

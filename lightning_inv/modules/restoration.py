@@ -116,9 +116,11 @@ class Restoration(LightningModule):
         """Finds before any work what would stop it later.
 
         Raises:
-            ValueError: The precision is not one of solvers, or the images, or their masks, do not fit the
-                prior or the operator.
+            ValueError: The precision is not one of solvers, or they cannot differentiate, or the images, or
+                their masks, do not fit the prior or the operator.
         """
+        if self.trainer.predict_loop.inference_mode:
+            raise ValueError("trainer.inference_mode must be false, got true: solvers differentiate.")
         if str(self.trainer.precision) not in PRECISIONS:
             raise ValueError(
                 f"trainer.precision must be 32, bf16-mixed or 16-mixed, got {self.trainer.precision}: "
@@ -158,8 +160,6 @@ class Restoration(LightningModule):
         return [Termination()]  # after the others, so that they have written what was done
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> Restored:
-        if torch.is_inference_mode_enabled():
-            raise RuntimeError("solvers differentiate: give the Trainer inference_mode=False.")
         device = self.device.type
         autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
         name, work = list(self.work.items())[dataloader_idx]

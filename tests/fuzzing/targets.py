@@ -13,7 +13,8 @@ import yaml
 from fuzzing import seeds
 from fuzzing.seeds import CONFIGS, Seeds
 from fuzzing.words import CLASSES, PARTS, PICKLE, YAML
-from lightning_inv.callbacks import AtomicCheckpointIO, report
+from lightning_inv.callbacks import report
+from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.spread import SampleFiles, record
@@ -102,7 +103,7 @@ def attack_checkpoint(path: Path) -> bool:
     (folder / "last.ckpt").unlink(missing_ok=True)
     (folder / "last.ckpt").symlink_to(path)
     answer(lambda: newest(folder), folder)
-    return not isinstance(answer(lambda: AtomicCheckpointIO().load_checkpoint(path), path), str)
+    return not isinstance(answer(lambda: read_checkpoint(path), path), str)
 
 
 def attack_results(path: Path) -> bool:
