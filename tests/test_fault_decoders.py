@@ -1,15 +1,18 @@
 """Small images that would keep a decoder busy for minutes, or fill the memory: refused."""
 
+import io
 import lzma
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 import torch
-from hostile import frugal
+from hostile import each_way, frugal
+from PIL import Image
 from tifffile import _imagecodecs
 
 from lightning_inv.data.image_files import read_image
@@ -103,3 +106,74 @@ def test_a_tile_far_larger_than_the_image_takes_no_memory(tmp_path: Path, compre
 def test_a_tile_that_is_larger_than_the_image_is_read(tmp_path: Path) -> None:
     stored = zlib.compress(np.ones((64, 64), np.float16).tobytes())
     assert (read_image(tiff(tmp_path / "a.tif", 8, stored, tile=64), 1) == 1).all()
+
+
+# Scans of JPEGs
+
+
+def jpeg(scans: int, between: bytes = b"", more: bytes = b"", **settings: bool) -> bytes:
+    """A JPEG of 8 x 8 black pixels whose last scan comes so many times more."""
+    stored = io.BytesIO()
+    Image.new("L", (8, 8)).save(stored, "jpeg", **settings)
+    start, end = stored.getvalue().rindex(b"\xff\xda"), len(stored.getvalue()) - 2
+    head, scan = stored.getvalue()[:start], stored.getvalue()[start:end]
+    return head + scan + (between + scan) * scans + b"\xff\xd9" + more
+
+
+def part(kind: int, data: bytes) -> bytes:
+    """A part of a JPEG."""
+    return struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data
+
+
+BETWEEN = {
+    "nothing": b"",
+    "a comment with an end": part(0xFE, b"\xff\xd9"),
+    "bytes that fill": b"\xff\xff",
+    "a marker of no length": b"\xff\x01\xff\xd0",
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_a_jpeg_of_endless_scans_is_refused(tmp_path: Path, between: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg(200, BETWEEN[between], progressive=True))
+    with pytest.raises(ValueError, match=r"a\.jpg cannot .* it has more than 100 scans"):
+        read_image(tmp_path / "a.jpg", 1)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("hidden", ["behind", "within"])
+def test_what_only_looks_like_scans_is_passed_over(tmp_path: Path, hidden: str, progressive: bool) -> None:
+    """Films behind a photograph, and what programs leave within."""
+    film = b"\xff\xda\0" * 2000
+    stored = jpeg(0, more=film if hidden == "behind" else b"", progressive=progressive)
+    if hidden == "within":
+        stored = stored[:2] + part(0xFE, film) + stored[2:]
+    (tmp_path / "a.jpg").write_bytes(stored)
+    assert (read_image(tmp_path / "a.jpg", 1) == -1).all()
+
+
+# Comments of PPMs
+
+
+@pytest.mark.parametrize("kind", [b"P1 9 9\n", b"P2 9 9 255\n", b"P3 9 9 255\n"])
+def test_comments_without_an_end_among_numbers_are_refused(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "a.ppm").write_bytes(kind + b"#\n" * 100_000 + b"1 " * 243)
+    with (
+        frugal(),
+        pytest.raises(ValueError, match=r"a\.ppm cannot .* it has 100000 comments, more than 1000"),
+    ):
+        read_image(tmp_path / "a.ppm", 1)
+
+
+@pytest.mark.parametrize("kind", [b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf"])
+@each_way
+def test_a_header_without_an_end_is_refused(tmp_path: Path, kind: bytes, way: Callable) -> None:
+    (tmp_path / "a.ppm").write_bytes(kind + b"\n9 " + b"#\n" * 40_000 + b"9 1\n" + b"1 " * 1000)
+    with pytest.raises(ValueError, match=r"a\.ppm cannot .* header cannot be read, of 65536 bytes at most"):
+        way(tmp_path / "a.ppm")
+
+
+def test_some_comments_are_read(tmp_path: Path) -> None:
+    comments = b"# by a program\n" * 100
+    (tmp_path / "a.ppm").write_bytes(b"P2\n" + comments + b"2 1 255\n" + comments + b"0 255\n")
+    assert read_image(tmp_path / "a.ppm", 1).tolist() == [[[-1, 1]]]

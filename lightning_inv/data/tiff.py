@@ -23,7 +23,7 @@ from lightning_inv.opening import check_pixels, open_picture
 def pillow_suffices(path: Path | FileContents) -> bool:
     """Whether Pillow gives every channel and every bit of the first image of a TIFF."""
     try:
-        with open_picture(readable(path)) as file:
+        with open_picture(readable(path), header=True) as file:
             if file.format != "TIFF":
                 return True
             tags = file.tag_v2
