@@ -87,8 +87,52 @@ def test_numbers_packed_by_bytes_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bare")
 def test_a_compression_that_has_no_bound_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"a\.tif .* ZSTD, is read where imagecodecs is installed"):
+    with pytest.raises(ValueError, match=r"a\.tif .* ZSTD, is not supported"):
         read_image(tiff(tmp_path / "a.tif", 50000, zlib.compress(bytes(128))), 1)
+
+
+PICTURES = {7: "jpeg", 34933: "png", 50001: "webp"}
+"""Strips that are pictures, by the number that a TIFF gives their kind."""
+
+
+def strip(side: int, kind: str) -> bytes:
+    """A black picture."""
+    stored = io.BytesIO()
+    Image.new("L", (side, side)).save(stored, kind)
+    return stored.getvalue()
+
+
+@pytest.fixture
+def pictured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures in strips are decoded whole, as by imagecodecs; so are those that cannot be bounded."""
+    for number in (*PICTURES, 34712):
+        decoder = lambda data: np.asarray(Image.open(io.BytesIO(data)).convert("L"))  # noqa: E731
+        monkeypatch.setitem(tifffile.TIFF.DECOMPRESSORS._codecs, number, decoder)
+
+
+@pytest.mark.usefixtures("pictured")
+@pytest.mark.parametrize("compression", PICTURES)
+def test_a_strip_that_is_a_larger_picture_is_refused(tmp_path: Path, compression: int) -> None:
+    path = tiff(tmp_path / "a.tif", compression, strip(1000, PICTURES[compression]))
+    with pytest.raises(ValueError, match=r"a\.tif .* a strip or tile of it has 1000 x 1000 pixels"):
+        read_image(path, 1)
+
+
+@pytest.mark.usefixtures("pictured")
+def test_a_strip_that_is_a_picture_of_its_size_is_read(tmp_path: Path) -> None:
+    assert (read_image(tiff(tmp_path / "a.tif", 34933, strip(8, "png")), 1) == -1).all()
+
+
+@pytest.mark.usefixtures("pictured")
+def test_a_strip_of_endless_scans_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.tif .* it has more than 100 scans"):
+        read_image(tiff(tmp_path / "a.tif", 7, jpeg(200, progressive=True)), 1)
+
+
+@pytest.mark.usefixtures("pictured")
+def test_a_strip_of_a_picture_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"a\.tif .* its compression, JPEG2000, is not supported"):
+        read_image(tiff(tmp_path / "a.tif", 34712, b"picture"), 1)
 
 
 @pytest.mark.parametrize("compression", [1, 8])

@@ -1,15 +1,17 @@
 """The strips and tiles of a TIFF, checked before they are decoded.
 
-Where imagecodecs is not installed, tifffile decodes with what Python has, which inflates without an end.
+Where imagecodecs is not installed, tifffile decodes with what Python has, which inflates without an end;
+where it is, each strip may be a picture of another size.
 """
 
 import lzma
 import math
 import zlib
+from io import BytesIO
 
 from tifffile import COMPRESSION, TIFF, TiffFrame, TiffPage
 
-from lightning_inv.opening import REST
+from lightning_inv.opening import REST, open_picture
 
 BEGIN = {
     **dict.fromkeys((8, 32946, 50013), zlib.decompressobj),
@@ -17,6 +19,11 @@ BEGIN = {
 }
 """What inflates, by the number of a compression."""
 PACKBITS = 32773
+UNCOMPRESSED = frozenset({1})
+BOUNDED = frozenset({*UNCOMPRESSED, *BEGIN, PACKBITS, 2, 3, 4, 5, 34926, 50000})
+"""Of these imagecodecs makes no more than it is told: those above, CCITT, LZW and Zstandard."""
+PICTURES = frozenset({6, 7, 33007, 34892, 34933, 34927, 50001})
+"""JPEG, PNG and WebP, which imagecodecs decodes at the size that they tell, whatever the TIFF does."""
 TURNED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """Each byte with its bits in reverse order."""
 
@@ -29,20 +36,30 @@ def check_tiles(page: TiffPage) -> None:
 
 
 def check_inflated(page: TiffPage | TiffFrame) -> None:
-    """Raises ValueError if a strip or tile that tifffile itself inflates has more bytes than its numbers."""
+    """Raises ValueError if a strip or tile would be decoded to much more than its numbers."""
     told = page.keyframe
     decoder = TIFF.DECOMPRESSORS.get(told.compression)
     own = getattr(decoder, "__module__", "").startswith("tifffile")
-    if told.compression == 1 or told.dtype is None or not own:
-        return
-    if told.compression not in {*BEGIN, PACKBITS}:
-        name = COMPRESSION(told.compression).name
-        raise ValueError(f"its compression, {name}, is read where imagecodecs is installed")
-    most = math.prod(told.chunks) * told.dtype.itemsize
+    if decoder is None or told.dtype is None or told.compression in (UNCOMPRESSED if own else BOUNDED):
+        return  # without a decoder, tifffile says so
+    if told.compression not in ({*BEGIN, PACKBITS} if own else PICTURES):
+        raise ValueError(f"its compression, {COMPRESSION(told.compression).name}, is not supported")
     for data, _ in page.parent.filehandle.read_segments(page.dataoffsets, page.databytecounts):
-        bits = (data or b"").translate(TURNED if told.fillorder == 2 else None)
-        if _exceeds(bits, told.compression, 2 * most + 1024):  # rows beyond the image, at most
-            raise ValueError(f"a strip or tile of it inflates to more than its {most} bytes")
+        if data:
+            _check_segment(data, told)
+
+
+def _check_segment(data: bytes, told: TiffPage) -> None:
+    """Raises ValueError if a strip or tile would be decoded to much more than its numbers."""
+    numbers = math.prod(told.chunks)
+    if told.compression in PICTURES:
+        with open_picture(BytesIO((told.jpegheader or b"") + data)) as picture:
+            if picture.width * picture.height > 2 * numbers + 2**16:
+                raise ValueError(f"a strip or tile of it has {picture.height} x {picture.width} pixels")
+        return
+    bits, most = data.translate(TURNED if told.fillorder == 2 else None), numbers * told.dtype.itemsize
+    if _exceeds(bits, told.compression, 2 * most + 1024):  # rows beyond the image, at most
+        raise ValueError(f"a strip or tile of it inflates to more than its {most} bytes")
 
 
 def _exceeds(data: bytes, compression: int, most: int) -> bool:
