@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -37,6 +38,14 @@ VARIABLE = "LIGHTNING_INV_MAX_PIXELS"
 """The environment variable that allows another number."""
 REST = 2**26
 """Bytes of a file, at most, that are no pixels."""
+SCANS = 100
+"""The scans of a JPEG, at most, each of which goes over all pixels; encoders write about ten."""
+MARKER = re.compile(rb"\xff([\xc0-\xcf\xd8-\xfe])")
+"""What a part of a JPEG begins with; its length follows."""
+HEADER = 2**16
+"""The bytes of the header of a PPM, at most."""
+COMMENTS = 1000
+"""The comments among the numbers of a PPM, at most, for each of which up to a megabyte is copied."""
 
 
 def most_pixels() -> int:
@@ -63,23 +72,28 @@ def check_pixels(height: int, width: int, channels: int = 4) -> None:
 
 
 @contextmanager
-def open_picture(file: Path | BinaryIO) -> Iterator[ImageFile]:
+def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageFile]:
     """A picture of which the header is read, and its size checked; it is closed at the end.
 
     Args:
         file: The file, or one that is open, which is read from its beginning.
+        header: Whether nothing is going to be decoded, so that no more than the header is checked.
 
     Raises:
-        ValueError: It is larger than is allowed.
+        ValueError: It is larger than is allowed, or would take minutes to decode.
         OSError: There is no such file, it cannot be read, or it is of no format that is read.
     """
     with file.open("rb") if isinstance(file, Path) else nullcontext(file) as source:
         source.seek(0)
         kind = _kind(source.read(16))
         _check_bytes(source, kind)
+        if kind is PpmImageFile:
+            _check_header(source)
         source.seek(0)
         with _opened(kind, source) as picture:
             check_pixels(picture.height, picture.width)
+            if not header:
+                _check_work(source, picture)
             yield picture
 
 
@@ -108,3 +122,37 @@ def _check_bytes(source: BinaryIO, kind: Kind) -> None:
     size, most = source.seek(0, os.SEEK_END), 8 * most_pixels() + REST
     if size > most and kind is not TiffImageFile:
         raise ValueError(f"it has {size} bytes, more than {most_pixels()} pixels take ({VARIABLE})")
+
+
+def _check_header(source: BinaryIO) -> None:
+    """Raises ValueError if the header of a PPM is not among its first bytes; it may have comments."""
+    source.seek(0)
+    try:
+        _opened(PpmImageFile, BytesIO(source.read(HEADER))).close()
+    except ValueError as error:
+        raise ValueError(f"its header cannot be read, of {HEADER} bytes at most: {error}") from None
+
+
+def _check_work(source: BinaryIO, picture: ImageFile) -> None:
+    """Raises ValueError if a file is made so that its pixels take minutes to decode."""
+    place = source.tell()
+    if picture.format in ("JPEG", "MPO"):
+        source.seek(0)
+        _check_scans(source.read())
+    elif picture.tile and picture.tile[0][0] == "ppm_plain":
+        source.seek(0)
+        comments = sum(block.count(b"#") for block in iter(lambda: source.read(2**20), b""))
+        if comments > COMMENTS:
+            raise ValueError(f"it has {comments} comments, more than {COMMENTS}")
+    source.seek(place)
+
+
+def _check_scans(data: bytes) -> None:
+    """Raises ValueError if a JPEG has more scans than encoders write; what follows its end is passed over."""
+    place = 2 if data.count(b"\xff\xda") > SCANS else len(data)
+    scans = 0
+    while (found := MARKER.search(data, place)) and found[1] != b"\xd9":
+        scans += found[1] == b"\xda"
+        if scans > SCANS:
+            raise ValueError(f"it has more than {SCANS} scans")
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")

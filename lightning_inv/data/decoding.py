@@ -107,7 +107,7 @@ def image_shape(path: Path, channels: int | None = None) -> tuple[int, int, int]
         values = read_npy(path, _check_array, header=True)
         return channels_first(Numbers(values), channels).shape
     if path.suffix.lower() not in TIFF or pillow_suffices(path):
-        with open_picture(path) as image:
+        with open_picture(path, header=True) as image:
             width, height = image.size
             colours = 1 if Image.getmodebase(image.mode) == "L" else 3
             turned = _orientation(image, path) in SIDEWAYS

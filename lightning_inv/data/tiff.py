@@ -15,6 +15,7 @@ from tifffile import PHOTOMETRIC, TiffFile, TiffPageSeries
 
 from lightning_inv.data.contents import FileContents, readable
 from lightning_inv.data.tiff_pages import check_pages, check_planes, check_segments
+from lightning_inv.data.tiff_segments import check_inflated, check_tiles
 from lightning_inv.data.values import ORIENTATION, SIDEWAYS, Numbers, channels_first
 from lightning_inv.opening import check_pixels, open_picture
 
@@ -22,7 +23,7 @@ from lightning_inv.opening import check_pixels, open_picture
 def pillow_suffices(path: Path | FileContents) -> bool:
     """Whether Pillow gives every channel and every bit of the first image of a TIFF."""
     try:
-        with open_picture(readable(path)) as file:
+        with open_picture(readable(path), header=True) as file:
             if file.format != "TIFF":
                 return True
             tags = file.tag_v2
@@ -53,6 +54,7 @@ def open_tiff(path: Path | FileContents) -> Iterator[TiffPageSeries]:
         count, height, width = channels_first(header(series), None).shape
         check_pixels(height, width, count)
         check_segments(math.prod(series.keyframe.chunked), len(series.keyframe.dataoffsets))
+        check_tiles(series.keyframe)
         yield series
 
 
@@ -97,6 +99,9 @@ def _decoded(series: TiffPageSeries) -> np.ndarray:
     page, place = series.pages[0], _place(series)
     alone = 0 in place and page.shape == header(series).values.shape
     part = page if alone else series
+    for stored in [page] if alone else series:
+        if stored is not None:
+            check_inflated(stored)
     values = part.asarray(out=np.zeros(part.shape, part.dtype))
     return values if alone else values[place]
 
