@@ -84,10 +84,8 @@ class Manifest:
         """
         done, held = self.done(), self._held()
         differ = _different(settings, held)
-        left = bool(held) and (
-            shared or bool(self._left(held))
-        )  # by one that was killed before a record, too
-        begun = bool(done) or any(self.tallies.glob("*")) or left
+        left = shared or any(self._left(held))  # by one that was killed before a record, too
+        begun = bool(done) or any(self.tallies.glob("*")) or (bool(held) and left)
         if differ and begun and not overwrite:
             anew = "" if shared else ", or --output.overwrite true to begin anew"
             raise ValueError(
