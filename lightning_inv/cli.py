@@ -28,6 +28,7 @@ from lightning_inv.callbacks import (
     SaveTrainConfig,
     StepProgressBar,
     as_text,
+    check_checkpoint,
     checkpoint_folder,
     checkpoint_of,
     naming,
@@ -126,6 +127,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         say(trainer, chosen)
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
+        if begun is not None:
+            check_checkpoint(Path(begun))
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"

@@ -160,7 +160,9 @@ def test_classes_that_the_settings_of_a_checkpoint_name_are_not_built(straight: 
 
 
 @pytest.mark.parametrize("place", ["{}/run/checkpoints/../../theses", "local://{}/theses"])
-def test_a_path_in_a_checkpoint_removes_nothing(straight: Path, tmp_path: Path, place: str) -> None:
+def test_a_path_in_a_checkpoint_removes_nothing(
+    straight: Path, tmp_path: Path, place: str, capsys: pytest.CaptureFixture
+) -> None:
     """Lightning removes what was the best before, be it a folder, and believes a file where it is."""
     (tmp_path / "theses").mkdir()
     content, forged = load(straight / "checkpoints" / "previous.ckpt"), place.format(tmp_path)
@@ -173,8 +175,36 @@ def test_a_path_in_a_checkpoint_removes_nothing(straight: Path, tmp_path: Path, 
             content["callbacks"][key] = {**state, **dict.fromkeys(paths, forged)}
     torch.save(content, tmp_path / "harm.ckpt")
     more = ["--ckpt_path", str(tmp_path / "harm.ckpt"), f"--trainer.callbacks=[{json.dumps(plain)}]"]
-    train(words(tmp_path / "run", *more))
+    assert "names another place" in refusal(train, words(tmp_path / "run", *more), capsys)
     assert (tmp_path / "theses").exists()
+
+
+class Harm:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)
+
+
+def sharded(path: Path, harm: Harm) -> None:
+    """A folder as torch.distributed writes it."""
+    path.mkdir()
+    (path / "meta.pt").touch()
+    (path / ".metadata").write_bytes(pickle.dumps(harm))
+
+
+@pytest.mark.parametrize("make", [sharded, lambda path, harm: torch.save({"state_dict": harm}, path)])
+def test_no_strategy_unpickles_a_checkpoint(
+    make: Callable[[Path, Harm], None], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """ModelParallelStrategy reads folders itself, and torch unpickles what tells of their parts."""
+    make(tmp_path / "harm.ckpt", Harm(tmp_path / "mark"))
+    strategy = "--trainer.strategy={class_path: ModelParallelStrategy}"
+    refusal(train, words(tmp_path / "run", strategy, "--ckpt_path", str(tmp_path / "harm.ckpt")), capsys)
+    assert not (tmp_path / "mark").exists()
 
 
 @pytest.mark.parametrize("mapped", [False, True])

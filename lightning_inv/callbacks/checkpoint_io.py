@@ -62,7 +62,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         found = read_checkpoint(Path(path), map_location)
         _check_parts(Path(path), found)
-        _forget_strange_paths(found)
         return found
 
 
@@ -90,6 +89,14 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False)
     if not isinstance(found, dict):
         raise ValueError(f"{path} is no checkpoint of a training: it holds {_kind(found)}, not a dict.")
     return found
+
+
+def check_checkpoint(path: Path) -> None:
+    """Raises ValueError unless a file is a checkpoint that a training may go on from.
+
+    To be asked before any strategy of Lightning is: some unpickle folders, and files, without asking.
+    """
+    _check_parts(path, read_checkpoint(path, mapped=True))
 
 
 @contextmanager
@@ -136,6 +143,7 @@ def _check_parts(path: Path, found: dict[str, Any]) -> None:
                 f"{path} is no checkpoint of a training: its {name} is {_kind(found[name])}, "
                 f"not a {kind.__name__}."
             )
+    _check_paths(path, found["callbacks"])
 
 
 def _kind(value: Any) -> str:
@@ -156,14 +164,14 @@ def _check_archive(path: Path) -> None:
             raise ValueError(f"{damaged} in it is damaged")
 
 
-def _forget_strange_paths(checkpoint: dict[str, Any]) -> None:
-    """Forgets which checkpoints were the best where their paths may lead out of the folder of a run.
+def _check_paths(path: Path, states: dict[str, Any]) -> None:
+    """Raises ValueError where the state of a callback names checkpoints that may lie elsewhere.
 
     ``ModelCheckpoint`` removes what its state names, be it a folder; it looks whether that is below its own
     folder, but passes over ``..`` and whatever has a protocol.
     """
-    for state in checkpoint["callbacks"].values():
-        if isinstance(state, dict) and "best_k_models" in state:
-            paths = [str(path or "") for path in (*dict(state["best_k_models"]), *map(state.get, PATHS))]
-            if any(".." in Path(path).parts or ":" in path for path in paths):
-                state.update({"best_k_models": {}, **dict.fromkeys(PATHS, "")})
+    for state in (state for state in states.values() if isinstance(state, dict)):
+        best = state.get("best_k_models")
+        names = [*(best if isinstance(best, dict) else ()), *map(state.get, PATHS)]
+        if strange := [name for name in map(str, names) if ".." in Path(name).parts or ":" in name]:
+            raise ValueError(f"{path} may not be gone on from: it names another place, {strange[0]!r}.")
