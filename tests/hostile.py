@@ -1,5 +1,6 @@
 """Image files that lie: headers of what is not there, chains without an end, tales of what is nowhere."""
 
+import os
 import struct
 import time
 import tracemalloc
@@ -142,3 +143,13 @@ def frugal() -> Iterator[None]:
     tracemalloc.stop()
     assert most < 1e8
     assert time.perf_counter() - began < 5
+
+
+class Harm:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return os.mkdir, (str(self.path),)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from damage import flipped, read_or_refused, same, within
 from helpers import refusal
+from hostile import Harm
 from lightning.pytorch.callbacks import ModelCheckpoint
 from trainings import words
 
@@ -177,16 +178,6 @@ def test_a_path_in_a_checkpoint_removes_nothing(
     more = ["--ckpt_path", str(tmp_path / "harm.ckpt"), f"--trainer.callbacks=[{json.dumps(plain)}]"]
     assert "names another place" in refusal(train, words(tmp_path / "run", *more), capsys)
     assert (tmp_path / "theses").exists()
-
-
-class Harm:
-    """Makes a folder when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.path),)
 
 
 def sharded(path: Path, harm: Harm) -> None:

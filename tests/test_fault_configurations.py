@@ -9,6 +9,7 @@ import pytest
 import torch
 from damage import within
 from helpers import refusal, tiny_prior
+from hostile import Harm
 from safetensors.torch import save_file
 
 from lightning_inv.check import main as check
@@ -20,16 +21,6 @@ from lightning_inv.trusted import trusted_by
 pytestmark = pytest.mark.faults
 
 TOUCH = {"command": "touch mark"}
-
-
-class Harm:
-    """Leaves a mark when it is unpickled."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple:
-        return open, (self.path, "w")
 
 
 PLACES = {
@@ -79,7 +70,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     stray = {"class_path": "stray_module.Stray", "init_args": {}}
     header = {"format": FORMAT, "denoiser": json.dumps(stray), "range": "[-1, 1]", "provenance": "{}"}
     save_file({"x": torch.zeros(1)}, "stray.safetensors", header)
-    torch.save(Harm(str(tmp_path / "mark")), "harm.ckpt")
+    torch.save(Harm(tmp_path / "mark"), "harm.ckpt")
     (tmp_path / "own.yaml").write_text("model: {solvers: {ddrm: DDRM}}")
     return [
         *("--config", "own.yaml", "--config", "stranger.yaml", "--model.prior", "prior.safetensors"),
