@@ -72,6 +72,15 @@ def check_pixels(height: int, width: int, channels: int = 4) -> None:
 
 
 @contextmanager
+def refusing() -> Iterator[None]:
+    """Makes a ValueError of whatever the libraries raise, which for a damaged file may be anything."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+@contextmanager
 def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageFile]:
     """A picture of which the header is read, and its size checked; it is closed at the end.
 
@@ -80,9 +89,11 @@ def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageF
         header: Whether nothing is going to be decoded, so that no more than the header is checked.
 
     Raises:
-        ValueError: It is larger than is allowed, or would take minutes to decode.
+        ValueError: It is no regular file, larger than is allowed, or would take minutes to decode.
         OSError: There is no such file, it cannot be read, or it is of no format that is read.
     """
+    if isinstance(file, Path) and file.exists() and not file.is_file():  # a pipe would be waited for
+        raise ValueError("it is no regular file")
     with file.open("rb") if isinstance(file, Path) else nullcontext(file) as source:
         source.seek(0)
         kind = _kind(source.read(16))

@@ -6,10 +6,12 @@ of them look at colours: grey images are repeated to three channels.
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import torch
+from PIL.ImageFile import ImageFile
 from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -17,7 +19,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.transforms.functional import pil_to_tensor
 
-from lightning_inv.opening import open_picture
+from lightning_inv.opening import open_picture, refusing
 
 BATCH = 64
 NETWORKS: dict[str, Callable[[], Metric]] = {
@@ -87,7 +89,7 @@ def pairs(restored: Sequence[Path], truth: Sequence[Path], device: torch.device 
     """Batches of the images in these files, each of images of one size; see ``Pairs``."""
     sizes: dict[tuple[int, int], list[tuple[Path, Path]]] = {}
     for files in zip(restored, truth, strict=True):
-        with open_picture(files[1]) as image:
+        with picture(files[1]) as image:
             sizes.setdefault(image.size, []).append(files)
     for alike in sizes.values():
         for start in range(0, len(alike), BATCH):
@@ -97,8 +99,18 @@ def pairs(restored: Sequence[Path], truth: Sequence[Path], device: torch.device 
 
 def read(path: Path) -> Tensor:
     """The picture in a file in 8 bits and three channels, shape ``(3, H, W)``."""
-    with open_picture(path) as image:
+    with picture(path) as image:
         return pil_to_tensor(image.convert("RGB"))
+
+
+@contextmanager
+def picture(path: Path) -> Iterator[ImageFile]:
+    """The picture in a file; a ValueError names the file if it cannot be read."""
+    try:
+        with refusing(), open_picture(path) as image:
+            yield image
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
 
 
 def lpips(metric: Metric, images: Pairs) -> Numbers:

@@ -1,5 +1,7 @@
 """Perceptual measures with small networks in the place of those that would be downloaded."""
 
+import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.error import URLError
@@ -8,6 +10,7 @@ import pytest
 import torch
 import torchmetrics.image.lpip
 from comparisons import words
+from damage import within
 from PIL import Image
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -121,3 +124,20 @@ def test_too_few_images_are_no_crash(tmp_path: Path) -> None:
     found, missing = Perceptual(networks=SETS).measure(files, files)
     assert "fid" not in found
     assert missing["fid"]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    "spoil", [os.mkfifo, Path.mkdir, Path.touch, lambda path: path.write_bytes(b"BM" * 40)]
+)
+@pytest.mark.parametrize("place", ["restored", "truth"])
+def test_a_picture_that_cannot_be_read_is_named(
+    place: str, spoil: Callable[[Path], object], tmp_path: Path
+) -> None:
+    files = {name: write(tmp_path / name, 0.1) for name in ("restored", "truth")}
+    files[place][3].unlink()
+    spoil(files[place][3])
+    with within(20):
+        _, missing = Perceptual(networks=SETS).measure(**files)
+    assert all(why.startswith(f"{files[place][3]} cannot be read") for why in missing.values())
+    assert missing.keys() == SETS.keys()

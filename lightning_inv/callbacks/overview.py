@@ -10,8 +10,7 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from lightning_inv.callbacks.manifest import picture_path
 from lightning_inv.callbacks.pictures import TILE, Cell, comparison
-from lightning_inv.data.decoding import refusing
-from lightning_inv.opening import open_picture
+from lightning_inv.opening import open_picture, refusing
 
 LARGEST = 256
 """The most pixels of a side at which an image is shown."""

@@ -3,8 +3,6 @@
 Pillow decodes what it can; ``png`` and ``tiff`` decode that of which it gives less than there is.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +22,9 @@ from lightning_inv.data.values import (
     image_of,
     other_channels,
 )
-from lightning_inv.opening import check_pixels, open_picture
+from lightning_inv.opening import check_pixels, open_picture, refusing
 
 TIFF = frozenset({".tif", ".tiff"})
-
-
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Makes a ValueError of whatever the libraries raise, which for a damaged file may be anything."""
-    try:
-        yield
-    except Exception as error:
-        raise ValueError(str(error) or type(error).__name__) from error
 
 
 def decode(

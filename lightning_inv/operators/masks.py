@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lightning_inv.files import file_digest
-from lightning_inv.opening import open_picture
+from lightning_inv.opening import open_picture, refusing
 from lightning_inv.operators.base import Images
 
 
@@ -236,9 +236,9 @@ def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
     if not path.is_file():
         raise ValueError(f"there is no mask {path}.")
     try:
-        with open_picture(path) as image:
+        with refusing(), open_picture(path) as image:
             grey = image.convert("L")
-    except (OSError, ValueError, SyntaxError) as error:
+    except ValueError as error:
         raise ValueError(f"the mask {path} cannot be read: {error}.") from None
     _, H, W = shape
     if (grey.height, grey.width) != (H, W):
