@@ -29,6 +29,7 @@ from lightning_inv.callbacks import (
     StepProgressBar,
     as_text,
     check_checkpoint,
+    check_strategy,
     checkpoint_folder,
     checkpoint_of,
     naming,
@@ -82,7 +83,9 @@ class TrainCommandLine(CommandLine):
         logged = self._get(self.config_init, "trainer.logger") is not False
         callbacks = [ImagesPerSecond(), LastValidation(), *([LearningRateMonitor("step")] if logged else [])]
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": callbacks}
-        return super().instantiate_trainer(**kwargs)
+        trainer = super().instantiate_trainer(**kwargs)
+        check_strategy(trainer.strategy)
+        return trainer
 
 
 class InferCommandLine(CommandLine):
@@ -127,8 +130,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         say(trainer, chosen)
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
-        if begun is not None:
-            check_checkpoint(Path(begun))
+        requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
+        for path in (*requeued, *([] if begun is None else [begun])):
+            check_checkpoint(Path(path))
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"

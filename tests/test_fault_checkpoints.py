@@ -16,9 +16,11 @@ from damage import flipped, read_or_refused, same, within
 from helpers import refusal
 from hostile import Harm
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies import FSDPStrategy
+from ranks import SHARED
 from trainings import words
 
-from lightning_inv.callbacks import AtomicCheckpointIO
+from lightning_inv.callbacks import AtomicCheckpointIO, check_strategy
 from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.cli import train
@@ -193,9 +195,48 @@ def test_no_strategy_unpickles_a_checkpoint(
 ) -> None:
     """ModelParallelStrategy reads folders itself, and torch unpickles what tells of their parts."""
     make(tmp_path / "harm.ckpt", Harm(tmp_path / "mark"))
-    strategy = "--trainer.strategy={class_path: ModelParallelStrategy}"
-    refusal(train, words(tmp_path / "run", strategy, "--ckpt_path", str(tmp_path / "harm.ckpt")), capsys)
+    refusal(train, words(tmp_path / "run", *SHARED, "--ckpt_path", str(tmp_path / "harm.ckpt")), capsys)
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_checkpoint_of_a_requeued_job_is_not_unpickled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """In a job of SLURM Lightning takes the file of this name in the folder of a run, unasked."""
+    for name in ("NTASKS", "PROCID", "LOCALID", "NODEID"):
+        monkeypatch.setenv(f"SLURM_{name}", str(int(name == "NTASKS")))
+    (tmp_path / "run").mkdir()
+    sharded(tmp_path / "run" / "hpc_ckpt_1.ckpt", Harm(tmp_path / "mark"))
+    assert "hpc_ckpt_1.ckpt" in refusal(train, words(tmp_path / "run", *SHARED), capsys)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_strategy_that_writes_folders_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """No training goes on from such a checkpoint; that should be known before there is one."""
+    strategy = "--trainer.strategy={class_path: ModelParallelStrategy}"
+    assert "configs/cluster/fsdp.yaml" in refusal(train, words(tmp_path / "run", strategy), capsys)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_strategy_that_unpickles_files_is_refused() -> None:
+    with pytest.raises(ValueError, match="FSDPStrategy is not supported"):
+        check_strategy(FSDPStrategy())
+
+
+def test_what_is_no_checkpoint_is_never_removed(tmp_path: Path) -> None:
+    """Callbacks of Lightning, OnExceptionCheckpoint for one, ask for what they may never have written."""
+    (tmp_path / "theses.ckpt").mkdir()
+    (tmp_path / "theses.ckpt" / "mine").touch()
+    (tmp_path / "letter.ckpt").write_text("Dear reader")
+    for name in ("theses.ckpt", "letter.ckpt", "nothing.ckpt"):
+        AtomicCheckpointIO().remove_checkpoint(tmp_path / name)
+    assert (tmp_path / "theses.ckpt" / "mine").exists()
+    assert (tmp_path / "letter.ckpt").exists()
+
+
+def test_a_checkpoint_is_removed(file: Path) -> None:
+    AtomicCheckpointIO().remove_checkpoint(file)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("mapped", [False, True])

@@ -1,6 +1,6 @@
 """Callbacks of both scripts."""
 
-from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO, check_checkpoint, naming
+from lightning_inv.callbacks.checkpoint_io import AtomicCheckpointIO, check_checkpoint, check_strategy, naming
 from lightning_inv.callbacks.checkpoints import GOES_ON, Checkpoints, checkpoint_folder, checkpoint_of
 from lightning_inv.callbacks.comparison import Comparison
 from lightning_inv.callbacks.linear_baseline import LinearBaseline
@@ -34,6 +34,7 @@ __all__ = [
     "StepProgressBar",
     "as_text",
     "check_checkpoint",
+    "check_strategy",
     "checkpoint_folder",
     "checkpoint_of",
     "naming",

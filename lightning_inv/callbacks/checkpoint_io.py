@@ -10,6 +10,12 @@ from typing import Any
 import torch
 from lightning import Trainer
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+from lightning.pytorch.strategies import (
+    DeepSpeedStrategy,
+    FSDPStrategy,
+    ModelParallelStrategy,
+    Strategy,
+)
 from torch import Tensor
 from torch.torch_version import TorchVersion
 
@@ -64,6 +70,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         _check_parts(Path(path), found)
         return found
 
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Removes a checkpoint; what is none stays.
+
+        Lightning's own removes folders, too, and its callbacks ask for what they may never have written.
+        """
+        path = Path(path)
+        if path.is_file() and zipfile.is_zipfile(path):
+            path.unlink()
+
 
 def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False) -> dict[str, Any]:
     """What a checkpoint holds; nothing is unpickled.
@@ -97,6 +112,20 @@ def check_checkpoint(path: Path) -> None:
     To be asked before any strategy of Lightning is: some unpickle folders, and files, without asking.
     """
     _check_parts(path, read_checkpoint(path, mapped=True))
+
+
+def check_strategy(strategy: Strategy) -> None:
+    """Raises ValueError for a strategy whose checkpoints are folders, which no training can go on from."""
+    if isinstance(strategy, FSDPStrategy | DeepSpeedStrategy):
+        raise ValueError(
+            f"trainer.strategy: {type(strategy).__name__} is not supported; ModelParallelStrategy shares the "
+            "weights among devices, see configs/cluster/fsdp.yaml."
+        )
+    if isinstance(strategy, ModelParallelStrategy) and strategy._save_distributed_checkpoint:
+        raise ValueError(
+            "trainer.strategy: give ModelParallelStrategy save_distributed_checkpoint: false, as "
+            "configs/cluster/fsdp.yaml does; a training goes on from whole files only."
+        )
 
 
 @contextmanager
