@@ -11,6 +11,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from trainings import CONFIG, UNET
 
+from lightning_inv.callbacks.checkpoint_io import SHARES_ON_CPU
 from lightning_inv.cli import train
 from lightning_inv.data import ImageFolder, image_files
 
@@ -19,6 +20,8 @@ BATCH = 150
 
 SHARED = ["--trainer.strategy=ModelParallelStrategy", "--trainer.strategy.save_distributed_checkpoint=false"]
 KINDS = {"0 workers": [], "2 workers": ["--data.num_workers=2"], "shared weights": SHARED}
+if not SHARES_ON_CPU:
+    del KINDS["shared weights"]
 CLUSTER = Path(__file__).parents[1] / "configs" / "cluster"
 LARGE = {name.upper(): ["--config", str(CLUSTER / f"{name}.yaml")] for name in ("ddp", "fsdp")}
 SAMPLES = ["--samples.count=3", "--samples.steps=2"]
@@ -60,8 +63,7 @@ def verify(images: Path, told: Path) -> None:
 def main() -> None:
     """Of each kind a straight training, one interrupted twice, and one terminated and gone on with.
 
-    Then one that goes on in another way than it began, one of which the second rank does not see the
-    checkpoint, and trainings of a network that has blocks.
+    Then one of which the second rank does not see the checkpoint.
     """
     folder, rank = Path(sys.argv[1]), os.environ["RANK"]
     config, unet = (
@@ -81,12 +83,18 @@ def main() -> None:
         terminator = ["--trainer.callbacks=ranks.Terminator", "--trainer.callbacks.steps=3"]
         ends([*goes_on, *terminator], folder / f"code {name} {rank}")
         train(goes_on)
-    for steps, more in ((1, SHARED), (3, []), (6, SHARED)):
-        goes_on = [*usual, *more, f"--folder={folder / 'changing'}", "--ckpt_path=auto"]
-        train([*goes_on, f"--trainer.max_steps={steps}"])
     verify(folder / "images", folder / f"verified{rank}.json")
     train([*usual, f"--folder={folder / 'local0'}", "--trainer.max_steps=1"])
     ends([*usual, f"--folder={folder / f'local{rank}'}", "--ckpt_path=auto"], folder / f"code local {rank}")
+    if SHARES_ON_CPU:
+        share(folder, usual, unet)
+
+
+def share(folder: Path, usual: list[str], unet: Path) -> None:
+    """A training that begins to share weights and ceases to, and those of a network that has blocks."""
+    for steps, more in ((1, SHARED), (3, []), (6, SHARED)):
+        goes_on = [*usual, *more, f"--folder={folder / 'changing'}", "--ckpt_path=auto"]
+        train([*goes_on, f"--trainer.max_steps={steps}"])
     exact = ["--trainer.accelerator=cpu", "--trainer.precision=32-true"]
     large = ["--config", str(unet), *exact, "--model.ema_half_lives=[1,5]", *SAMPLES]
     for name, more in LARGE.items():

@@ -16,11 +16,11 @@ from damage import flipped, read_or_refused, same, within
 from helpers import refusal
 from hostile import Harm
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.strategies import FSDPStrategy
+from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from ranks import SHARED
 from trainings import words
 
-from lightning_inv.callbacks import AtomicCheckpointIO, check_strategy
+from lightning_inv.callbacks import AtomicCheckpointIO, check_strategy, checkpoint_io
 from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.cli import train
@@ -203,6 +203,7 @@ def test_a_checkpoint_of_a_requeued_job_is_not_unpickled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """In a job of SLURM Lightning takes the file of this name in the folder of a run, unasked."""
+    monkeypatch.setattr(checkpoint_io, "SHARES_ON_CPU", True)
     for name in ("NTASKS", "PROCID", "LOCALID", "NODEID"):
         monkeypatch.setenv(f"SLURM_{name}", str(int(name == "NTASKS")))
     (tmp_path / "run").mkdir()
@@ -221,6 +222,16 @@ def test_a_strategy_that_writes_folders_is_refused(tmp_path: Path, capsys: pytes
 def test_a_strategy_that_unpickles_files_is_refused() -> None:
     with pytest.raises(ValueError, match="FSDPStrategy is not supported"):
         check_strategy(FSDPStrategy())
+
+
+def test_weights_are_not_shared_where_torch_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gloo before torch 2.8 raises in the first step that it takes no means."""
+    monkeypatch.setattr(checkpoint_io, "SHARES_ON_CPU", False)
+    strategy = ModelParallelStrategy(save_distributed_checkpoint=False)
+    strategy.parallel_devices = [torch.device("cpu")]
+    monkeypatch.setattr(ModelParallelStrategy, "local_rank", 0)
+    with pytest.raises(ValueError, match=r"needs torch 2.8 on CPUs"):
+        check_strategy(strategy)
 
 
 def test_what_is_no_checkpoint_is_never_removed(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from lightning_inv.files import atomic_write
 
 COMPARES = TorchVersion(torch.__version__) >= "2.10"
 """Whether this torch compares the sizes that a checkpoint claims with what it holds (CVE-2026-24747)."""
+SHARES_ON_CPU = TorchVersion(torch.__version__) >= "2.8"
+"""Whether processes without accelerators can share weights: Gloo took no means before."""
 PARTS = {
     "pytorch-lightning_version": str,
     "state_dict": dict,
@@ -115,7 +117,10 @@ def check_checkpoint(path: Path) -> None:
 
 
 def check_strategy(strategy: Strategy) -> None:
-    """Raises ValueError for a strategy whose checkpoints are folders, which no training can go on from."""
+    """Raises ValueError for a strategy that a training would fail with, or could not be gone on with.
+
+    The checkpoints of some are folders, and only files are read.
+    """
     if isinstance(strategy, FSDPStrategy | DeepSpeedStrategy):
         raise ValueError(
             f"trainer.strategy: {type(strategy).__name__} is not supported; ModelParallelStrategy shares the "
@@ -126,6 +131,14 @@ def check_strategy(strategy: Strategy) -> None:
             "trainer.strategy: give ModelParallelStrategy save_distributed_checkpoint: false, as "
             "configs/cluster/fsdp.yaml does; a training goes on from whole files only."
         )
+    if isinstance(strategy, ModelParallelStrategy) and not _shares(strategy):
+        raise ValueError(
+            f"trainer.strategy: ModelParallelStrategy needs torch 2.8 on CPUs, this is {torch.__version__}."
+        )
+
+
+def _shares(strategy: ModelParallelStrategy) -> bool:
+    return SHARES_ON_CPU or strategy.root_device.type != "cpu"
 
 
 @contextmanager
