@@ -130,9 +130,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         say(trainer, chosen)
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
-        requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
-        for path in (*requeued, *([] if begun is None else [begun])):
-            check_checkpoint(Path(path))
+        if begun is not None:
+            check_checkpoint(Path(begun))
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"

@@ -72,7 +72,7 @@ def trusted_by(words: list[str]) -> list[str]:
     return [path for path in found if all(part.isidentifier() for part in path.split("."))]
 
 
-def check_packages(told: Any, trusted: Sequence[str]) -> None:
+def check_packages(told: Any, trusted: Iterable[str]) -> None:
     """Raises ValueError where files say that packages be trusted which the command line does not name."""
     told = told if isinstance(told, list) else [told]
     if others := [str(name) for name in told if name is not None and name not in trusted]:
@@ -81,8 +81,10 @@ def check_packages(told: Any, trusted: Sequence[str]) -> None:
         )
 
 
-def check_classes(config: Any, trusted: Iterable[str]) -> None:
+def check_classes(config: Any, trusted: Sequence[str]) -> None:
     """Raises ValueError if settings call a function that nobody vouches for: it could do anything.
+
+    So could a package, which a class that they name may be told to trust.
 
     Args:
         config: The settings, of which all that they name is imported.
@@ -94,6 +96,7 @@ def check_classes(config: Any, trusted: Iterable[str]) -> None:
     if not isinstance(config, Namespace | Mapping):
         return
     parts = vars(config) if isinstance(config, Namespace) else config
+    check_packages(parts.get("packages"), trusted)
     path = parts.get("class_path")
     if isinstance(path, str) and not inspect.isclass(_imported(path)) and not _is_below(path, trusted):
         raise ValueError(f"{path!r} is no class, and a file may not name functions to call.")

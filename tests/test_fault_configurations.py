@@ -237,6 +237,39 @@ def test_a_pipe_in_a_configuration_is_not_read(
         read_config("a.yaml")
 
 
+NESTED = {
+    "hook": {"trainer": {"callbacks": [{"class_path": "LambdaCallback", "init_args": {"setup": "PAYLOAD"}}]}},
+    "network": {
+        "model.solvers.mine": {
+            "class_path": "PlugAndPlay",
+            "init_args": {
+                "terms": {
+                    "a": {
+                        "constraint": {
+                            "class_path": "Classifier",
+                            "init_args": {"label": 0, "network": "PAYLOAD"},
+                        }
+                    }
+                }
+            },
+        }
+    },
+}
+"""Where a module may stand, or what can be called: Restoration is both."""
+
+
+@pytest.mark.parametrize("place", NESTED)
+def test_a_class_of_ours_is_not_told_to_trust_a_package(
+    place: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    solvers = {"a": {"class_path": "PseudoInverse"}}
+    told = {"prior": "stray.safetensors", "packages": ["stray_module"], "solvers": solvers}
+    payload = {"class_path": "lightning_inv.modules.Restoration", "init_args": told}
+    (tmp_path / "stranger.yaml").write_text(json.dumps(placed(NESTED[place], payload, "")))
+    assert "files cannot vouch for packages" in refusal(infer, words, capsys)
+    assert not (tmp_path / "mark").exists()
+
+
 INTERPOLATED = "${oc.env:NOT_SET,lightning_inv.cli.infer}"
 
 
