@@ -38,10 +38,14 @@ BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the process with a message, without its middle if it is endless."""
+    """Ends the process with a message, without its middle if it is endless.
+
+    What would speak to the terminal, in the name of a file for one, is written out.
+    """
     if len(message) > LONGEST:
         message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)
+    print(f"{Path(sys.argv[0]).name}: error: {shown}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
     raise SystemExit(2)
 
 

@@ -289,3 +289,11 @@ def test_a_function_that_a_file_names_is_not_called(
 def test_a_configuration_that_never_ends_is_refused() -> None:
     with pytest.raises(ValueError, match=f"it has more than {LARGEST} bytes"):
         read_config("/dev/zero")
+
+
+def test_a_name_does_not_speak_to_the_terminal(words: list[str], capsys: pytest.CaptureFixture) -> None:
+    told = refusal(
+        infer, [*words[4:], "--data=ImageFolder", "--data.size=8", "--data.root=\x1b[2Jgone"], capsys
+    )
+    assert "\x1b" not in told
+    assert r"\x1b[2Jgone" in told
