@@ -1,18 +1,28 @@
 """Faults of runs that go on: what decides a result was changed meanwhile, and nothing is mixed."""
 
+import gzip
 import json
+import re
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import refusal
+import torch
+from helpers import random_weights, refusal
 from PIL import Image
+from test_data import garments, idx
 
 from lightning_inv.callbacks.own_code import code_digests
 from lightning_inv.cli import infer
+from lightning_inv.data.fashion_mnist import read_idx
+from lightning_inv.denoisers import EpsilonDenoiser
 from lightning_inv.files import file_digest
+from lightning_inv.networks import UNet
 from lightning_inv.operators.masks import MaskFolder
+from lightning_inv.priors import save_prior
 
 pytestmark = pytest.mark.faults
 
@@ -132,3 +142,101 @@ def test_texts_that_are_no_paths_of_classes_of_the_user_have_no_code() -> None:
     assert not code_digests(
         [*ours, "", ".", "a.b", "own.Mine", "." * 100_000, "pytest.mark", "json.no.Thing"]
     )
+
+
+# Labels
+
+LABELS = "t10k-labels-idx1-ubyte"
+
+
+def of_classes(folder: Path, classes: int = 10, *more: str) -> list[str]:
+    """The words of a run on two garments with a prior of classes."""
+    torch.manual_seed(0)
+    sizes = {"channel_mult": [1], "num_res_blocks": 1, "attention_resolutions": [], "num_heads": 2}
+    network = UNet(image_size=32, model_channels=8, norm_groups=4, num_classes=classes, **sizes)
+    save_prior(folder / "c.safetensors", EpsilonDenoiser(random_weights(network), (1, 32, 32)), {})
+    (folder / "solvers.yaml").write_text("model: {solvers: {mine: {class_path: DDRM}}}")
+    return [
+        *(f"--config={folder / 'solvers.yaml'}", f"--model.prior={folder / 'c.safetensors'}", *QUIET),
+        *(f"--folder={folder / 'run'}", "--model.solvers.mine.steps=1", "--data=FashionMNIST"),
+        *(f"--data.root={folder}", "--data.download=false", "--data.limit=2", *more),
+    ]
+
+
+def test_results_of_other_labels_are_not_mixed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    labels = garments(tmp_path, count=4)[LABELS]
+    words = of_classes(tmp_path)
+    infer(words)
+    (tmp_path / LABELS).write_bytes(idx(9 - labels))
+    assert "differs in: labels." in " ".join(refusal(infer, words, capsys).split())
+    infer([*words, "--model.label=3", f"--folder={tmp_path / 'told'}"])
+    (tmp_path / LABELS).write_bytes(idx(labels))
+    infer([*words, "--model.label=3", f"--folder={tmp_path / 'told'}"])  # which looks at none
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (np.arange(3), "holds 3 labels, but {}/t10k-images-idx3-ubyte holds 4 images."),
+        (np.array([0, 1, 200, 3]), "holds the label 200, but classes are 0 to 9."),
+        (np.zeros((4, 1)), "holds an array of shape [4, 1], expected [N] with N at least 1."),
+        (np.zeros(0), "holds an array of shape [0], expected [N] with N at least 1."),
+    ],
+    ids=["too few", "of no class", "of another shape", "none"],
+)
+def test_labels_that_do_not_fit_are_told_in_one_sentence(
+    tmp_path: Path, labels: np.ndarray, said: str, capsys: pytest.CaptureFixture
+) -> None:
+    garments(tmp_path, count=4)
+    words = of_classes(tmp_path)
+    (tmp_path / LABELS).write_bytes(idx(labels))
+    told = " ".join(refusal(infer, words, capsys).split())
+    assert f"{tmp_path / LABELS} {said.format(tmp_path)}" in told
+
+
+def test_a_label_beyond_the_classes_of_the_prior_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    garments(tmp_path, count=4)
+    words = of_classes(tmp_path, 5)
+    (tmp_path / LABELS).write_bytes(idx(np.array([0, 7, 0, 0])))
+    told = " ".join(refusal(infer, words, capsys).split())
+    assert "the image 't10k00001' has the label 7, but the prior knows the classes 0 to 4." in told
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((3, 14, 14), "expected [N, 28, 28] with N at least 1."),
+        ((0, 28, 28), "expected [N, 28, 28] with N at least 1."),
+        ((2352,), "expected [N, 28, 28] with N at least 1."),
+    ],
+)
+def test_garments_of_another_shape_are_told(tmp_path: Path, shape: tuple[int, ...], said: str) -> None:
+    (tmp_path / "a").write_bytes(idx(np.zeros(shape)))
+    with pytest.raises(ValueError, match=re.escape(f"a holds an array of shape {list(shape)}, {said}")):
+        read_idx(tmp_path / "a", (28, 28))
+
+
+def test_of_a_gzip_bomb_no_more_is_read_than_its_header_tells(tmp_path: Path) -> None:
+    bomb, most = tmp_path / "bomb.gz", 2**22
+    with gzip.open(bomb, "wb", 1) as file:
+        file.write(idx(np.zeros((1, 28, 28))))
+        for _ in range(64):
+            file.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"bomb\.gz is not a complete idx .* more bytes of 784\."):
+        read_idx(bomb, (28, 28))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most
+
+
+@pytest.mark.parametrize("sides", [[2**31, 28, 28], [2**32 - 1] * 255])
+def test_an_array_that_its_header_makes_huge_is_not_read(tmp_path: Path, sides: list[int]) -> None:
+    header = bytes([0, 0, 8, len(sides)]) + b"".join(side.to_bytes(4, "big") for side in sides)
+    (tmp_path / "huge").write_bytes(header)
+    with pytest.raises(
+        ValueError, match=r"huge tells of an array of shape \[\d+, .* more than 67108864 bytes"
+    ):
+        read_idx(tmp_path / "huge", (28, 28))

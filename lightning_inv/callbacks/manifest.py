@@ -178,6 +178,7 @@ def _is_measure(value: Any, kind: type) -> bool:
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:
     """All that decides the results of each problem, as hashes and plain data; batch size does not."""
     images, recipe = data.dataset(data.split), plain_data(module.prior.recipe)
+    labels = images.labels if module.needs_labels else None
     shared = {
         "version": lightning_inv.__version__,
         "prior": weights_digest(module.prior),
@@ -187,6 +188,7 @@ def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> d
         "seed": module.seed,
         "label": module.label,
         "data": digest([type(data).__name__, data.split, images.fingerprint()]),
+        "labels": None if labels is None else digest(labels.tolist()),
         "precision": precision,
     }
     shared |= code_digests([*texts(recipe), path_of(type(data)), path_of(type(images))])
