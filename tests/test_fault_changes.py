@@ -23,6 +23,7 @@ from lightning_inv.files import file_digest
 from lightning_inv.networks import UNet
 from lightning_inv.operators.masks import MaskFolder
 from lightning_inv.priors import save_prior
+from lightning_inv.solvers import Problem, PseudoInverse
 
 pytestmark = pytest.mark.faults
 
@@ -240,3 +241,26 @@ def test_an_array_that_its_header_makes_huge_is_not_read(tmp_path: Path, sides: 
         ValueError, match=r"huge tells of an array of shape \[\d+, .* more than 67108864 bytes"
     ):
         read_idx(tmp_path / "huge", (28, 28))
+
+
+# Pictures
+
+
+def test_a_measurement_that_changes_its_size_in_mid_run_is_named(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    files, iterates = [mask(tmp_path / "images" / f"{i}.png") for i in range(8)], PseudoInverse.iterates
+
+    def meanwhile(solver: PseudoInverse, problem: Problem) -> Iterator[torch.Tensor]:
+        Image.new("L", (8, 6)).save(files[-1])
+        return iterates(solver, problem)
+
+    monkeypatch.setattr(PseudoInverse, "iterates", meanwhile)
+    (tmp_path / "solvers.yaml").write_text("model: {solvers: {mine: {class_path: PseudoInverse}}}")
+    words = [
+        *(f"--config={tmp_path / 'solvers.yaml'}", f"--model.prior={prior}", f"--folder={tmp_path / 'run'}"),
+        *("--data=MeasurementFolder", f"--data.root={tmp_path / 'images'}", "--data.channels=1", *QUIET),
+        *("--data.batch_size=2", "--model.measurement.operator=Identity"),
+    ]
+    told = " ".join(refusal(infer, words, capsys).split())
+    assert f"{files[-1]} has changed while it was in use: it has 6 x 8 pixels, but had 8 x 8." in told
