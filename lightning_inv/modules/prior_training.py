@@ -170,11 +170,14 @@ class PriorTraining(LightningModule):
         source = type(data).__name__
         if data.shard is not None:
             raise ValueError(f"data.shard is for infer.py; train.py needs all images, got {data.shard}.")
-        first = next(iter(data.dataset("train")), None) if "train" in data.splits else None
+        images = data.dataset("train") if "train" in data.splits else ()
+        first = next(iter(images), None)
         if first is None:
             raise ValueError(f"{source} has no images to train on.")
-        if classes is not None and "label" not in first:
-            raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
+        if classes is not None:
+            if "label" not in first:
+                raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
+            images.check_labels(classes)
         self.image_shape = shape = tuple(first["image"].shape)
         if not self.denoiser.fits(shape):
             raise ValueError(

@@ -96,10 +96,17 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
     )
     study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
     space = {"space": search.space, "measure": search.measure, "images": search.images, "seed": search.seed}
-    text = json.dumps({**space, **settings}, sort_keys=True, default=str)
-    if study.user_attrs.setdefault("settings", text) != text:
-        raise ValueError(f"{folder} holds a search of other settings: give another --folder.")
-    study.set_user_attr("settings", text)
+    told = json.loads(json.dumps({**space, **settings}, default=str))
+    held = study.user_attrs.get("settings", told)
+    differ = ["version"]  # those that held no digests have a text there
+    if isinstance(held, dict):
+        differ = sorted(key for key in held.keys() | told.keys() if held.get(key) != told.get(key))
+    if differ:
+        raise ValueError(
+            f"{folder} holds a search of other settings, which differs in: {', '.join(differ)}. "
+            "Give --folder another name."
+        )
+    study.set_user_attr("settings", told)
     return study
 
 
