@@ -274,7 +274,15 @@ INTERPOLATED = "${oc.env:NOT_SET,lightning_inv.cli.infer}"
 
 
 @pytest.mark.filterwarnings("ignore:(?s).*Unable to serialize")  # jsonargparse, of a text that is no path
-@pytest.mark.parametrize("name", ["lightning_inv.cli.infer", "lightning_inv.data.Digits.setup", INTERPOLATED])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lightning_inv.cli.infer",
+        "lightning_inv.data.Digits.setup",
+        "lightning_inv.callbacks.report",
+        INTERPOLATED,
+    ],
+)
 @pytest.mark.parametrize("callback", ["ImagesPerSecond: clock", "LambdaCallback: setup"])
 def test_a_function_that_a_file_names_is_not_called(
     callback: str, name: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
@@ -289,11 +297,3 @@ def test_a_function_that_a_file_names_is_not_called(
 def test_a_configuration_that_never_ends_is_refused() -> None:
     with pytest.raises(ValueError, match=f"it has more than {LARGEST} bytes"):
         read_config("/dev/zero")
-
-
-def test_a_name_does_not_speak_to_the_terminal(words: list[str], capsys: pytest.CaptureFixture) -> None:
-    told = refusal(
-        infer, [*words[4:], "--data=ImageFolder", "--data.size=8", "--data.root=\x1b[2Jgone"], capsys
-    )
-    assert "\x1b" not in told
-    assert r"\x1b[2Jgone" in told

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
+from lightning_inv.modules.compiling import own_cache
 from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer
 from lightning_inv.modules.running_means import best_of, running_mean
@@ -129,6 +130,7 @@ class PriorTraining(LightningModule):
         else:
             self.to(memory_format=self.memory_format)
         if self.compile_network:
+            own_cache()
             self.denoiser.network.compile(dynamic=False)  # anew for each size of images
 
     def train(self, mode: bool = True) -> "PriorTraining":
