@@ -12,6 +12,7 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from lightning_inv.opening import check_pixels
+from lightning_inv.regular import open_regular
 
 HEADER = 10_000
 """The bytes of a header, at most, as in NumPy."""
@@ -32,7 +33,7 @@ def read_npy(
         ValueError: It is no array, one of objects, shorter than its header says, or too large.
         OSError: There is no such file, or it cannot be read.
     """
-    source = file.open("rb") if isinstance(file, Path) else file
+    source = open_regular(file) if isinstance(file, Path) else file
     with source:
         empty = _read_header(source)
         check(empty)

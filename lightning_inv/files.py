@@ -19,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lightning_inv.regular import open_regular
+
 ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
 DIGEST = "sha256"
@@ -97,8 +99,16 @@ def atomic_write(path: Path, parts: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def file_digest(path: Path) -> str:
-    """A hash of what a file holds."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """A hash of what a file holds, however long it is.
+
+    Raises:
+        ValueError: It is no regular file.
+    """
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from None
 
 
 def shipped(path: str | Path) -> Path:

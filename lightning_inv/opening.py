@@ -21,6 +21,8 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from lightning_inv.regular import open_regular
+
 Kind = Callable[[BinaryIO], ImageFile]
 """What reads the header of a picture."""
 FORMATS: Mapping[bytes, Kind] = {
@@ -92,9 +94,7 @@ def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageF
         ValueError: It is no regular file, larger than is allowed, or would take minutes to decode.
         OSError: There is no such file, it cannot be read, or it is of no format that is read.
     """
-    if isinstance(file, Path) and file.exists() and not file.is_file():  # a pipe would be waited for
-        raise ValueError("it is no regular file")
-    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as source:
+    with open_regular(file) if isinstance(file, Path) else nullcontext(file) as source:
         source.seek(0)
         kind = _kind(source.read(16))
         _check_bytes(source, kind)
