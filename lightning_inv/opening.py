@@ -103,6 +103,7 @@ def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageF
         source.seek(0)
         with _opened(kind, source) as picture:
             check_pixels(picture.height, picture.width)
+            _check_bytes(source, kind, picture.height * picture.width)
             if not header:
                 _check_work(source, picture)
             yield picture
@@ -128,11 +129,24 @@ def _opened(kind: Kind, source: BinaryIO) -> ImageFile:
         raise ValueError(f"{error} ({VARIABLE})") from None
 
 
-def _check_bytes(source: BinaryIO, kind: Kind) -> None:
-    """Raises ValueError if a file is larger than any image in it, of 8 bytes a pixel; TIFFs hold many."""
-    size, most = source.seek(0, os.SEEK_END), 8 * most_pixels() + REST
-    if size > most and kind is not TiffImageFile:
-        raise ValueError(f"it has {size} bytes, more than {most_pixels()} pixels take ({VARIABLE})")
+def _check_bytes(source: BinaryIO, kind: Kind, pixels: int | None = None) -> None:
+    """As ``check_bytes``; TIFFs hold many images, of which the first is looked for where it is."""
+    place = source.tell()
+    if kind is not TiffImageFile:
+        check_bytes(source.seek(0, os.SEEK_END), pixels)
+    source.seek(place)
+
+
+def check_bytes(size: int, pixels: int | None = None) -> None:
+    """Raises ValueError if a file of so many bytes is larger than its pixels, of 8 bytes each, make it.
+
+    Args:
+        size: The bytes.
+        pixels: The pixels; as many as are allowed if None.
+    """
+    pixels = most_pixels() if pixels is None else pixels
+    if size > 8 * pixels + REST:
+        raise ValueError(f"it has {size} bytes, more than {pixels} pixels take ({VARIABLE})")
 
 
 def _check_header(source: BinaryIO) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lightning_inv.data.contents import FileContents
 from lightning_inv.data.dataset import ImageDataset, Shapes
-from lightning_inv.data.decoding import decode, image_shape, verify
+from lightning_inv.data.decoding import check_length, decode, image_shape, verify
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.values import Misfit
 from lightning_inv.files import file_digest
@@ -159,8 +159,15 @@ class FolderDataset(ImageDataset):
 
     def fingerprint(self) -> list[Any]:
         step = max(1, -(-len(self.files) // CONTENTS))
-        contents = [file_digest(file) for file in self.files[::step]]
+        contents = [_digest(file) for file in self.files[::step]]
         return [list(self.names), contents, self.channels, self.size, self.key, self.value_range]
+
+
+def _digest(path: Path) -> str:
+    """A hash of what an image file holds."""
+    with _naming(path):
+        check_length(path)
+    return file_digest(path)
 
 
 class Refusal(NamedTuple):
