@@ -10,7 +10,7 @@ LAYERS = [
     {"regular"},
     {"opening"},
     {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
-    | {"moments", "noise", "out_of_memory", "recipes"},
+    | {"moments", "noise", "out_of_memory", "recipes", "settings"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},
