@@ -10,6 +10,7 @@ from hostile import frugal
 from lightning_inv.callbacks import journal
 from lightning_inv.callbacks.journal import Journal
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.spread import SampleFiles
 from lightning_inv.data.image_files import FolderDataset
 from lightning_inv.data.png import orientation_of
 from lightning_inv.data.tiff_pages import check_pages
@@ -85,6 +86,12 @@ def test_what_looks_at_a_picture_again_does_not_wait_for_a_pipe(tmp_path: Path, 
     os.mkfifo(tmp_path / "a")
     with pytest.raises(ValueError, match="it is no regular file"):
         look(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["1x.safetensors", "1.5-a.safetensors", "9.safetensors.safetensors"])
+def test_a_tally_of_no_name_of_ours_is_passed_over(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    assert SampleFiles(tmp_path, tmp_path).drawn() == {}
 
 
 def test_a_file_is_read_up_to_a_limit(tmp_path: Path) -> None:
