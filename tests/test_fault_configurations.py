@@ -237,6 +237,19 @@ def test_a_pipe_in_a_configuration_is_not_read(
         read_config("a.yaml")
 
 
+def test_a_long_text_in_a_configuration_is_no_path(tmp_path: Path) -> None:
+    for text in ("long " * 100, "long " * 100 + "a.yaml", "no\0path"):
+        (tmp_path / "a.yaml").write_text(json.dumps({"model": {"text": text}}))
+        assert read_config(tmp_path / "a.yaml") == {"model": {"text": text}}
+
+
+@pytest.mark.parametrize("text", ["include: {}", "model: {{problems: {{a: {}}}}}"])
+def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.yaml").write_text(text.format("long" * 100))
+    with pytest.raises(ValueError, match=r"the configuration .*long, which .*a\.yaml names, cannot be read"):
+        read_config(tmp_path / "a.yaml")
+
+
 INTERPOLATED = "${oc.env:NOT_SET,lightning_inv.cli.infer}"
 
 
