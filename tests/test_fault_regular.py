@@ -71,6 +71,17 @@ def test_masks_that_are_no_files_are_refused_by_name(tmp_path: Path, plant: Call
             mask.fingerprint()
 
 
+def test_a_mask_that_is_longer_than_any_is_not_hashed(tmp_path: Path) -> None:
+    (tmp_path / "z.png").touch()
+    os.truncate(tmp_path / "z.png", 5 * 10**9)  # sparse
+    for mask in (MaskFolder(str(tmp_path)), MaskFile(str(tmp_path / "z.png"))):
+        with (
+            frugal(),
+            pytest.raises(ValueError, match=r"z\.png cannot be read: it has 5000000000 bytes, more"),
+        ):
+            mask.fingerprint()
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".npy"])
 def test_an_image_that_becomes_a_pipe_after_it_was_found_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"

@@ -16,6 +16,8 @@ from lightning_inv.files import file_digest
 from lightning_inv.opening import open_picture, refusing
 from lightning_inv.operators.base import Images
 
+LARGEST = 2**31
+"""The bytes of a mask, at most."""
 SIDEWAYS = (5, 6, 7, 8)
 """The orientations of Exif in which height and width change places: Pillow garbles such TIFFs."""
 
@@ -201,7 +203,7 @@ class MaskFile(Mask):
         read_mask(Path(self.path), shape)
 
     def fingerprint(self) -> Any:
-        return file_digest(Path(self.path))
+        return file_digest(Path(self.path), LARGEST)
 
     def draw(self, images: Images) -> Tensor:
         return read_mask(Path(self.path), images.shape)[None]
@@ -223,7 +225,7 @@ class MaskFolder(Mask):
 
     def fingerprint(self) -> Any:
         files = sorted(Path(self.folder).rglob("*.png"))
-        return [[file.relative_to(self.folder).as_posix(), file_digest(file)] for file in files]
+        return [[file.relative_to(self.folder).as_posix(), file_digest(file, LARGEST)] for file in files]
 
     def path(self, name: str) -> Path:
         """The file of the mask of the image ``name``."""
