@@ -12,9 +12,12 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from lightning_inv.opening import check_pixels
+from lightning_inv.regular import open_regular
 
 HEADER = 10_000
-"""The bytes of a header, at most, as in NumPy."""
+"""The bytes of a header, at most, as in NumPy; as many may follow the numbers."""
+KINDS = "biuf"
+"""What counts as numbers: a complex matrix would lose half of itself, a text may be of any length."""
 
 
 def read_npy(
@@ -29,10 +32,10 @@ def read_npy(
         header: Whether to give that one, of which shape and type are those in the file.
 
     Raises:
-        ValueError: It is no array, one of objects, shorter than its header says, or too large.
+        ValueError: It is no array of real numbers, not as long as its header says, or too large.
         OSError: There is no such file, or it cannot be read.
     """
-    source = file.open("rb") if isinstance(file, Path) else file
+    source = open_regular(file) if isinstance(file, Path) else file
     with source:
         empty = _read_header(source)
         check(empty)
@@ -59,7 +62,7 @@ def read_array(path: Path) -> Tensor:
 
 
 def _read_header(source: BinaryIO) -> np.ndarray:
-    """An array as the header says, with 0 in place of its values; the file is as long as they need."""
+    """An array as the header says, with 0 in place of its values; the file is about as long as they need."""
     start = source.read(12)
     if start[6:7] != b"\1" and int.from_bytes(start[8:12], "little") > HEADER:
         raise ValueError(f"its header is longer than {HEADER} bytes")
@@ -69,8 +72,10 @@ def _read_header(source: BinaryIO) -> np.ndarray:
     shape, _, kind = read(source, max_header_size=HEADER)
     if kind.hasobject:
         raise ValueError("it holds objects, which are not unpickled (allow_pickle=False)")
+    if kind.kind not in KINDS:
+        raise ValueError(f"it holds {kind}, not real numbers")
     place = source.tell()
     left, needed = source.seek(0, os.SEEK_END) - place, math.prod(shape) * kind.itemsize
-    if left < needed:
+    if not needed <= left <= needed + HEADER:
         raise ValueError(f"its header tells of {needed} bytes of numbers {shape}, but {left} follow")
     return np.broadcast_to(np.zeros((), kind), shape)

@@ -6,7 +6,9 @@ files are merged here, where another class begins anew, and handed over as one.
 """
 
 import difflib
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +67,7 @@ def _check_keys(content: Any, path: str | Path, named: str) -> None:
     if "config" in content:  # which would be read unchecked
         raise ValueError(f"config in {path} is no setting; a file names another by include.")
     for name in texts(content):
-        if name.endswith((".yaml", ".yml")) and Path(name).is_file():  # the parser may read it
+        if name.endswith((".yaml", ".yml")) and os.path.isfile(name):  # the parser may read it
             _parsed(Path(name), f"the configuration {name}, which {path} names,")
 
 
@@ -77,7 +79,7 @@ def _parsed(path: Path, named: str, stream: bool = False) -> Any:
         named: What to call it.
         stream: Whether it may be a pipe, as of a command line, or a device.
     """
-    if not stream and path.exists() and not path.is_file():
+    if not stream and os.path.exists(path) and not path.is_file():
         raise ValueError(f"{named} is no regular file.")
     try:
         with path.open("rb") as file:
@@ -103,10 +105,17 @@ def check_size(content: Any) -> None:
             raise ValueError(f"it has more than {VALUES} values, or {DEPTH} levels")
         if odd := [key for key in (part if isinstance(part, dict) else ()) if not isinstance(key, str)]:
             raise ValueError(f"the key {odd[0]!r} is no text")
-        if isinstance(part, str) and Path(part).is_fifo():  # who reads it would wait for ever
+        if isinstance(part, str) and _is_pipe(part):  # who reads it would wait for ever
             raise ValueError(f"{part} is a pipe")
         below = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
         parts.extend((value, depth + 1) for value in below)
+
+
+def _is_pipe(text: str) -> bool:
+    """Whether a text is the path of a pipe; one that is too long for a path is not."""
+    with suppress(OSError):
+        return Path(text).is_fifo()
+    return False
 
 
 def _problem(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:

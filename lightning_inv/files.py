@@ -19,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from lightning_inv.regular import open_regular
+
 ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
 DIGEST = "sha256"
@@ -96,9 +98,24 @@ def atomic_write(path: Path, parts: Path | None = None) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
-def file_digest(path: Path) -> str:
-    """A hash of what a file holds."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def file_digest(path: Path, most: int | None = None) -> str:
+    """A hash of what a file holds, which is read block by block.
+
+    Args:
+        path: The file.
+        most: The bytes that it may have; as many as there are if None.
+
+    Raises:
+        ValueError: It is no regular file, or has more bytes.
+    """
+    try:
+        with open_regular(path) as file:
+            if most is not None and (size := file.seek(0, os.SEEK_END)) > most:
+                raise ValueError(f"it has {size} bytes, more than {most}")
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {error}.") from None
 
 
 def shipped(path: str | Path) -> Path:

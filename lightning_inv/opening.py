@@ -21,6 +21,8 @@ from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from lightning_inv.regular import open_regular
+
 Kind = Callable[[BinaryIO], ImageFile]
 """What reads the header of a picture."""
 FORMATS: Mapping[bytes, Kind] = {
@@ -92,9 +94,7 @@ def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageF
         ValueError: It is no regular file, larger than is allowed, or would take minutes to decode.
         OSError: There is no such file, it cannot be read, or it is of no format that is read.
     """
-    if isinstance(file, Path) and file.exists() and not file.is_file():  # a pipe would be waited for
-        raise ValueError("it is no regular file")
-    with file.open("rb") if isinstance(file, Path) else nullcontext(file) as source:
+    with open_regular(file) if isinstance(file, Path) else nullcontext(file) as source:
         source.seek(0)
         kind = _kind(source.read(16))
         _check_bytes(source, kind)
@@ -103,6 +103,7 @@ def open_picture(file: Path | BinaryIO, header: bool = False) -> Iterator[ImageF
         source.seek(0)
         with _opened(kind, source) as picture:
             check_pixels(picture.height, picture.width)
+            _check_bytes(source, kind, picture.height * picture.width)
             if not header:
                 _check_work(source, picture)
             yield picture
@@ -128,11 +129,24 @@ def _opened(kind: Kind, source: BinaryIO) -> ImageFile:
         raise ValueError(f"{error} ({VARIABLE})") from None
 
 
-def _check_bytes(source: BinaryIO, kind: Kind) -> None:
-    """Raises ValueError if a file is larger than any image in it, of 8 bytes a pixel; TIFFs hold many."""
-    size, most = source.seek(0, os.SEEK_END), 8 * most_pixels() + REST
-    if size > most and kind is not TiffImageFile:
-        raise ValueError(f"it has {size} bytes, more than {most_pixels()} pixels take ({VARIABLE})")
+def _check_bytes(source: BinaryIO, kind: Kind, pixels: int | None = None) -> None:
+    """As ``check_bytes``; TIFFs hold many images, of which the first is looked for where it is."""
+    place = source.tell()
+    if kind is not TiffImageFile:
+        check_bytes(source.seek(0, os.SEEK_END), pixels)
+    source.seek(place)
+
+
+def check_bytes(size: int, pixels: int | None = None) -> None:
+    """Raises ValueError if a file of so many bytes is larger than its pixels, of 8 bytes each, make it.
+
+    Args:
+        size: The bytes.
+        pixels: The pixels; as many as are allowed if None.
+    """
+    pixels = most_pixels() if pixels is None else pixels
+    if size > 8 * pixels + REST:
+        raise ValueError(f"it has {size} bytes, more than {pixels} pixels take ({VARIABLE})")
 
 
 def _check_header(source: BinaryIO) -> None:

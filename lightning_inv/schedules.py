@@ -158,6 +158,8 @@ class CosineSchedule(Schedule):
     """
 
     def __init__(self, T: int = 1000, offset: float = 0.008) -> None:
+        if not 0 <= offset < math.inf:
+            raise ValueError(f"CosineSchedule.offset must be at least 0 and finite, got {offset}.")
         u = torch.arange(_check_length(T) + 1, dtype=torch.double) / T
         alpha_bar = torch.cos((u + offset) / (1 + offset) * math.pi / 2) ** 2
         super().__init__((1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999))

@@ -1,6 +1,7 @@
 """TIFFs and arrays that are hostile: refused from what they tell of themselves, without memory for it."""
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 from hostile import WAYS, each_way, frugal
+from PIL import Image
 
 from lightning_inv.arrays import read_array
 from lightning_inv.data.decoding import image_shape
-from lightning_inv.data.image_files import image_size, read_image
+from lightning_inv.data.image_files import FolderDataset, image_size, read_image
 from lightning_inv.opening import VARIABLE
 
 pytestmark = pytest.mark.faults
@@ -170,3 +172,50 @@ def test_a_pipe_is_no_array(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.npy")
     with pytest.raises(ValueError, match=r"the array .*a\.npy cannot be read: it is no regular file"):
         read_array(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize("kind", ["complex128", "S8", "M8[s]", "U3", "S16000000"])
+def test_a_matrix_of_no_real_numbers_is_refused_by_their_type(tmp_path: Path, kind: str) -> None:
+    told = f"{{'descr': {np.dtype(kind).str!r}, 'fortran_order': False, 'shape': (4, 4), }}".encode()
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\1\0" + len(told).to_bytes(2, "little") + told)
+    os.truncate(tmp_path / "a.npy", (tmp_path / "a.npy").stat().st_size + 16 * np.dtype(kind).itemsize)
+    why = re.escape(f"it holds {np.dtype(kind)}, not real numbers")
+    with frugal(), pytest.raises(ValueError, match=rf"the array .*a\.npy cannot be read: {why}"):
+        read_array(tmp_path / "a.npy")
+
+
+# Files that are much longer than what is in them
+
+
+def tail(path: Path, size: int = 5 * 10**9) -> None:
+    os.truncate(path, size)  # sparse
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.npy", "a.ppm", "a.jpg"])
+def test_a_file_that_is_longer_than_any_image_is_not_even_hashed(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".npy":
+        np.save(path, np.zeros((8, 8), np.uint8))
+    else:
+        Image.new("L", (8, 8)).save(path)
+    tail(path)
+    with frugal(), pytest.raises(ValueError, match=rf"{name} cannot be read as an image: .*bytes"):
+        FolderDataset([path], ["a"], 1, None).fingerprint()
+    with frugal(), pytest.raises(ValueError, match=rf"{name} cannot be read as an image: .*bytes"):
+        hostile.verified(path)
+
+
+def test_a_picture_of_few_pixels_and_many_bytes_is_refused(tmp_path: Path) -> None:
+    Image.new("L", (8, 8)).save(tmp_path / "a.jpg")
+    tail(tmp_path / "a.jpg", 10**9)
+    with frugal(), pytest.raises(ValueError, match="it has 1000000000 bytes, more than 64 pixels take"):
+        hostile.verified(tmp_path / "a.jpg")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32, np.float64])
+def test_of_a_long_tiff_no_more_than_the_first_image_is_read(tmp_path: Path, kind: type) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8), kind))
+    tail(tmp_path / "a.tif")
+    with frugal():
+        hostile.verified(tmp_path / "a.tif")
+        assert read_image(tmp_path / "a.tif", 1).shape == (1, 8, 8)

@@ -127,10 +127,10 @@ def test_a_file_that_may_not_be_read_is_named(
     path.chmod(0)
     if os.geteuid() == 0:  # root may read all
 
-        def refuse(self: Path, *_: Any, **__: Any) -> None:
-            raise PermissionError(13, "Permission denied", str(self))
+        def refuse(path: Path, *_: Any) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(ValueError, match=rf"{name} cannot be read as an image: .*Permission denied"):
         look(path)
 

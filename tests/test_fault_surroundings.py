@@ -26,10 +26,10 @@ def test_a_stray_deepinv_is_not_imported(
 ) -> None:
     """Configurations may name its classes, be it installed or not."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend("")
     Path(place).parent.mkdir(exist_ok=True)
     Path(place).write_text("open('mark', 'w')\nclass Blur: pass\n")
     Path("operator.yaml").write_text("class_path: deepinv.physics.Blur")
+    monkeypatch.syspath_prepend("")
     assert "deepinv.physics.Blur" in refusal(check, ["--operator", "operator.yaml"], capsys)
     assert not Path("mark").exists()
 

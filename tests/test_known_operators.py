@@ -115,7 +115,7 @@ def test_high_dynamic_range_saturates() -> None:
         (Inpainting(RandomMask(0.0)), r"keep must be in \(0, 1\], got 0\.0"),
         (Inpainting(BoxMask(9, 2)), "box of 9 x 2 with margin 0 does not fit into 8 x 8"),
         (SeparableBlur(UniformKernel(4)), "width must be odd and positive, got 4"),
-        (SeparableBlur(GaussianKernel(3, -1.0)), r"std must be positive, got -1\.0"),
+        (SeparableBlur(GaussianKernel(3, -1.0)), r"std must be positive and finite, got -1\.0"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Operator) else "",
 )

@@ -7,9 +7,10 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
+    {"regular"},
     {"opening"},
     {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
-    | {"moments", "noise", "out_of_memory", "recipes"},
+    | {"moments", "noise", "out_of_memory", "recipes", "settings"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
     {"denoisers", "operators"},
     {"constraints", "priors"},

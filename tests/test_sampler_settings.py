@@ -32,12 +32,22 @@ def test_exact_guidance_needs_a_prior_that_is_known() -> None:
     ("solver", "measurement", "error", "message"),
     [
         (DAPS(), Measurement(Identity()), ValueError, "DAPS.tau must be given .* without noise"),
-        (DAPS(tau=0.0), Measurement(Identity(), 0.1), ValueError, "DAPS.tau must be positive, got 0.0"),
+        (
+            DAPS(tau=0.0),
+            Measurement(Identity(), 0.1),
+            ValueError,
+            "DAPS.tau must be positive and finite, got 0.0",
+        ),
         (DAPS(inner="exact"), Measurement(HighDynamicRange(), 0.1), TypeError, "got HighDynamicRange"),
         (DAPS(low=2.0, high=1.0), Measurement(Identity(), 0.1), ValueError, "0 < low <= high, got 2.0"),
         (DAPS(ode_steps=0), Measurement(Identity(), 0.1), ValueError, "at least 1, got 0 and 100"),
         (DPS(reference=0), Measurement(Identity(), 0.1), ValueError, "DPS.reference must be .* got 0"),
-        (DPS(zeta=-1.0), Measurement(Identity(), 0.1), ValueError, "DPS.zeta must be at least 0, got -1.0"),
+        (
+            DPS(zeta=-1.0),
+            Measurement(Identity(), 0.1),
+            ValueError,
+            "DPS.zeta must be at least 0 and finite, got -1.0",
+        ),
         (MMPS(iterations=0), Measurement(Identity(), 0.1), ValueError, "MMPS.iterations .* got 0"),
         (
             DAPS(inner="hmc"),

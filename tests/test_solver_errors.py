@@ -41,7 +41,7 @@ def test_any_kind_of_operator_may_be_required() -> None:
         (DDRM(steps=0), r"DDRM\.steps must be in \[1, 1000\], .* got 0"),
         (REDDiff(steps=1001), r"REDDiff\.steps must be in \[1, 1000\], .* got 1001"),
         (REDDiff(weighting="cubic"), r"REDDiff\.weighting must be one of linear, .*, const, got 'cubic'"),
-        (REDDiff(lr=-1.0), r"REDDiff\.lr must be at least 0, got -1\.0"),
+        (REDDiff(lr=-1.0), r"REDDiff\.lr must be at least 0 and finite, got -1\.0"),
         (PlugAndPlay(finish=1001), r"PlugAndPlay\.finish must be in \[0, 1000\], got 1001"),
         (Unconditional(eta=2.0), r"Unconditional\.eta must be in \[0, 1\], got 2\.0"),
     ],

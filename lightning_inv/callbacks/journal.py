@@ -11,9 +11,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from lightning_inv.files import own_name
+from lightning_inv.regular import open_regular
 
 BLOCK = 20_000
 """The records held in memory while they are read in order."""
+LONGEST = 2**24
+"""The bytes of a record, at most."""
 PLACE = np.dtype([("index", np.int64), ("file", np.int32), ("offset", np.int64)])
 """Where the record of an index is."""
 
@@ -72,10 +75,10 @@ class Journal:
             block = np.sort(places[start : start + BLOCK], order=["file", "offset"])
             found = {}
             for k, own in groupby(block, key=lambda place: place["file"]):
-                with files[k].open("rb") as file:
+                with _opened(files[k]) as file:
                     for place in own:
                         file.seek(place["offset"])
-                        found[int(place["index"])] = _record(file.readline())
+                        found[int(place["index"])] = _record(file.readline(LONGEST))
             yield from (found[index] for index in sorted(found))
 
     def _places(self) -> tuple[list[Path], np.ndarray]:
@@ -86,11 +89,21 @@ class Journal:
         return files, places[np.unique(places["index"], return_index=True)[1]]
 
 
+def _opened(path: Path) -> BinaryIO:
+    """A file of records; what is none is not passed over, since all would be computed again."""
+    try:
+        return open_regular(path)
+    except ValueError as error:
+        raise ValueError(f"the records {path} cannot be read: {error}.") from None
+
+
 def _places_in(path: Path, k: int) -> Iterator[tuple[int, int, int]]:
     """The index and the place of each whole record of a file, the k-th."""
     offset = 0
-    with path.open("rb") as file:
-        for line in file:
+    with _opened(path) as file:
+        while line := file.readline(LONGEST):
+            if len(line) == LONGEST:
+                raise ValueError(f"{path} is damaged: a line of it has {LONGEST} bytes or more.")
             index = _index(line)
             if index is not None:
                 yield index, k, offset

@@ -19,9 +19,12 @@ from lightning_inv.files import atomic_write, remove_parts
 from lightning_inv.fingerprints import path_of, plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
+from lightning_inv.regular import read_regular
 
 DONE = ("records", "tallies")
 """Folders that tell what is done."""
+LONGEST = 2**28
+"""The bytes of a manifest, at most."""
 MOST = 1e100
 """What is no measure any more; its square is still a number."""
 STALE = 3600.0
@@ -103,7 +106,7 @@ class Manifest:
     def _held(self) -> dict[str, Any]:
         """The settings that the folder was made with; empty if it is new."""
         try:
-            content = json.loads(self.path.read_bytes())
+            content = json.loads(read_regular(self.path, LONGEST))
             told = content.pop(CHECKSUM, None)  # none before there was one
             whole = told in (None, digest(content))
         except FileNotFoundError:

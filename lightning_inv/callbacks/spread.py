@@ -163,7 +163,8 @@ class SampleFiles:
         """The files of each image, in the order in which they were begun."""
         found: dict[int, list[Path]] = {}
         for path in sorted(self.folder.glob(f"[0-9]*{SUFFIX}")):
-            found.setdefault(int(path.name.split("-")[0]), []).append(path)
+            if (index := path.name.split("-")[0]).isdecimal():  # else it is none of ours
+                found.setdefault(int(index), []).append(path)
         return found
 
 

@@ -1,6 +1,7 @@
 """Views: what a constraint sees of an image."""
 
 import abc
+import math
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +64,12 @@ class Augmented(View):
     blur: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.copies < 1 or not 0 <= self.flip <= 1 or not 0 <= self.lighten <= 1 or not self.blur >= 0:
+        if (
+            self.copies < 1
+            or not 0 <= self.flip <= 1
+            or not 0 <= self.lighten <= 1
+            or not 0 <= self.blur < math.inf
+        ):
             raise ValueError(
                 "Augmented needs copies of at least 1, flip and lighten in [0, 1] and blur of at least 0, "
                 f"got {self.copies}, {self.flip}, {self.lighten} and {self.blur}."

@@ -2,6 +2,9 @@
 
 import io
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from lightning_inv.regular import open_regular
 
 
 class FileContents:
@@ -36,6 +39,11 @@ class _Named(io.BytesIO):
 
     def __repr__(self) -> str:
         return repr(self.path)
+
+
+def opened(file: Path | FileContents) -> BinaryIO:
+    """A file opened to be read, if it is a regular one."""
+    return open_regular(file) if isinstance(file, Path) else file.open()
 
 
 def readable(file: Path | FileContents) -> Path | io.BytesIO:

@@ -22,7 +22,7 @@ from lightning_inv.data.values import (
     image_of,
     other_channels,
 )
-from lightning_inv.opening import check_pixels, open_picture, refusing
+from lightning_inv.opening import check_bytes, check_pixels, open_picture, refusing
 
 TIFF = frozenset({".tif", ".tiff"})
 
@@ -70,6 +70,18 @@ def verify(path: Path, channels: int, value_range: tuple[float, float] | None) -
         return None
     values, _, _ = checked(_numbers(found), channels, value_range)
     return int(values.max()) if values.dtype.kind == "u" and values.dtype.itemsize == 2 else None
+
+
+def check_length(path: Path) -> None:
+    """Raises ValueError if a file is longer than an image, so that it is not even worth a hash.
+
+    A TIFF may hold many images, and be of any length.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        read_npy(path, _check_array, header=True)
+    elif suffix not in TIFF:
+        check_bytes(path.stat().st_size)
 
 
 def _numbers(found: Image.Image | Numbers) -> Numbers:

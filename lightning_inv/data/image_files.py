@@ -1,6 +1,5 @@
 """Image files: found in folders, named, read."""
 
-import hashlib
 import math
 import os
 from collections import Counter
@@ -17,9 +16,10 @@ from torch import Tensor
 
 from lightning_inv.data.contents import FileContents
 from lightning_inv.data.dataset import ImageDataset, Shapes
-from lightning_inv.data.decoding import decode, image_shape, verify
+from lightning_inv.data.decoding import check_length, decode, image_shape, verify
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.values import Misfit
+from lightning_inv.files import file_digest
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
 
@@ -167,8 +167,15 @@ class FolderDataset(ImageDataset):
 
     def fingerprint(self) -> list[Any]:
         step = max(1, -(-len(self.files) // CONTENTS))
-        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files[::step]]
+        contents = [_digest(file) for file in self.files[::step]]
         return [list(self.names), contents, self.channels, self.size, self.key, self.value_range]
+
+
+def _digest(path: Path) -> str:
+    """A hash of what an image file holds."""
+    with _naming(path):
+        check_length(path)
+    return file_digest(path)
 
 
 class Refusal(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lightning_inv.data.contents import FileContents, readable
+from lightning_inv.data.contents import FileContents, opened, readable
 from lightning_inv.data.values import ORIENTATION, Numbers
 from lightning_inv.opening import REST, open_picture
 
@@ -28,7 +28,7 @@ def orientation_of(path: Path | FileContents) -> int:
 
 def _without_pixels(path: Path | FileContents) -> bytes:
     """The few parts of a PNG that may tell how it is to be turned."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         kept, room = [file.read(8)], REST
         while len(head := file.read(8)) == 8:
             size, name = struct.unpack(">I4s", head)

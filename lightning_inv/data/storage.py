@@ -18,12 +18,15 @@ from torch.utils.data import get_worker_info
 
 from lightning_inv.data.contents import FileContents
 from lightning_inv.data.image_files import SUFFIXES, find_images
+from lightning_inv.regular import read_regular
 
 if TYPE_CHECKING:
     from litdata.raw import FileMetadata
 
 CONNECTIONS = 16
 """Files that are read at once where obstore does not read them."""
+LONGEST = 2**30
+"""The bytes of a list of images, at most."""
 
 
 class StoredImages:
@@ -128,7 +131,7 @@ class StoredImages:
         if not self.listing.exists():
             _publish(self.listing, {"root": self.root, "files": self._listed()})
         try:
-            known = json.loads(self.listing.read_bytes())
+            known = json.loads(read_regular(self.listing, LONGEST))
             root, files = known["root"], {str(name): int(size) for name, size in known["files"].items()}
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(f"{self.listing} is no list of images; delete it, or name another.") from None

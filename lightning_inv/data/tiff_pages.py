@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.etree import ElementTree
 
-from lightning_inv.data.contents import FileContents
+from lightning_inv.data.contents import FileContents, opened
 
 PAGES = 2**16
 """The pages of a TIFF, at most."""
@@ -23,7 +23,7 @@ MISSING = 10_000
 def check_pages(path: Path | FileContents) -> None:
     """Raises ValueError if the pages of a TIFF are too many or in a circle."""
     seen: set[int] = set()
-    with path.open("rb") as file:
+    with opened(path) as file:
         for place in _pages(file):
             if place in seen:
                 raise ValueError("its pages are in a circle")

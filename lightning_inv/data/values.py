@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import ExifTags
 
+from lightning_inv.arrays import KINDS
+
 LUMA = (0.299, 0.587, 0.114)
 ORIENTATION = ExifTags.Base.Orientation
 SIDEWAYS = frozenset({5, 6, 7, 8})
@@ -87,7 +89,7 @@ def checked(
         ValueError: There are numbers that are none.
     """
     values = channels_first(numbers, channels)
-    if values.dtype.kind not in "fbui":
+    if values.dtype.kind not in KINDS:
         raise ValueError(f"it holds {values.dtype}, not real numbers")
     low, high = _known_range(values.dtype) if value_range is None else value_range
     least, most = float(values.min()), float(values.max())

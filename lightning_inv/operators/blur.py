@@ -11,6 +11,7 @@ from lightning_inv.operators.differentiated import Differentiated
 from lightning_inv.operators.fourier import filtered, hartley
 from lightning_inv.operators.kernels import GaussianKernel, GaussianSpread, Kernel, PointSpread
 from lightning_inv.operators.separable import Separable
+from lightning_inv.settings import need_nonnegative
 
 
 class SeparableBlur(Separable):
@@ -29,10 +30,9 @@ class SeparableBlur(Separable):
         self, kernel: Kernel | None = None, horizontal: Kernel | None = None, cutoff: float = 1e-3
     ) -> None:
         super().__init__()
-        if cutoff < 0:
-            raise ValueError(f"SeparableBlur.cutoff must be at least 0, got {cutoff}.")
         self.kernel = kernel or GaussianKernel()
         self.horizontal, self.cutoff = horizontal or self.kernel, cutoff
+        need_nonnegative(self, "cutoff")
 
     def check(self, shape: tuple[int, int, int], names: Sequence[str] = ()) -> None:
         self.kernel.taps()
@@ -67,9 +67,8 @@ class CircularBlur(SVDOperator):
 
     def __init__(self, spread: PointSpread | None = None, cutoff: float = 1e-3) -> None:
         super().__init__()
-        if cutoff < 0:
-            raise ValueError(f"CircularBlur.cutoff must be at least 0, got {cutoff}.")
         self.spread, self.cutoff = spread or GaussianSpread(), cutoff
+        need_nonnegative(self, "cutoff")
 
     @property
     def random(self) -> bool:

@@ -10,18 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lightning_inv.noise import NoiseStream
+from lightning_inv.settings import need_positive
 
 
 def need_odd(owner: object, name: str, size: int) -> None:
     """Raises ValueError unless a number of taps is odd and positive."""
     if size < 1 or size % 2 == 0:
         raise ValueError(f"{type(owner).__name__}.{name} must be odd and positive, got {size}.")
-
-
-def need_positive(owner: object, name: str) -> None:
-    """Raises ValueError unless this setting is a positive number."""
-    if not getattr(owner, name) > 0:
-        raise ValueError(f"{type(owner).__name__}.{name} must be positive, got {getattr(owner, name)}.")
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
+from PIL import ImageOps
+from PIL.ImageFile import ImageFile
 from torch import Tensor
 
 from lightning_inv.files import file_digest
 from lightning_inv.opening import open_picture, refusing
 from lightning_inv.operators.base import Images
+
+LARGEST = 2**31
+"""The bytes of a mask, at most."""
+SIDEWAYS = (5, 6, 7, 8)
+"""The orientations of Exif in which height and width change places: Pillow garbles such TIFFs."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +204,7 @@ class MaskFile(Mask):
         read_mask(Path(self.path), shape)
 
     def fingerprint(self) -> Any:
-        return file_digest(Path(self.path))
+        return file_digest(Path(self.path), LARGEST)
 
     def draw(self, images: Images) -> Tensor:
         return read_mask(Path(self.path), images.shape)[None]
@@ -227,7 +235,7 @@ class MaskFolder(Mask):
                 continue
             folders.sort()
             files = (Path(folder, name) for name in names if name.endswith(".png"))
-            found += [(place / file.name, file_digest(file)) for file in files if file.is_file()]
+            found += [(place / file.name, file_digest(file, LARGEST)) for file in files]
         return [[place.as_posix(), told] for place, told in sorted(found)]
 
     def path(self, name: str) -> Path:
@@ -239,21 +247,40 @@ class MaskFolder(Mask):
 
 
 def read_mask(path: Path, shape: tuple[int, int, int]) -> Tensor:
-    """1 where the image is brighter than middle grey, else 0, shape ``(1, H, W)``.
+    """1 where the image, upright, is brighter than the middle of its range, else 0, shape ``(1, H, W)``.
 
     Raises:
-        ValueError: There is no such file, it cannot be decoded, or it is not of the size of ``shape``.
+        ValueError: There is no such file, it cannot be decoded, nobody can tell its range, or it is not of
+            the size of ``shape``.
     """
     if not path.is_file():
         raise ValueError(f"there is no mask {path}.")
     try:
         with refusing(), open_picture(path) as image:
-            grey = image.convert("L")
+            seen = _seen(image)
     except ValueError as error:
         raise ValueError(f"the mask {path} cannot be read: {error}.") from None
     _, H, W = shape
-    if (grey.height, grey.width) != (H, W):
-        raise ValueError(
-            f"the mask {path} has {grey.height} x {grey.width} pixels, the images have {H} x {W}."
-        )
-    return torch.frombuffer(bytearray(grey.tobytes()), dtype=torch.uint8).view(1, H, W).gt(127).float()
+    if seen.shape != (H, W):
+        found = " x ".join(map(str, seen.shape))
+        raise ValueError(f"the mask {path} has {found} pixels, the images have {H} x {W}.")
+    return torch.from_numpy(seen).float()[None]
+
+
+def _seen(image: ImageFile) -> np.ndarray:
+    """Where an open picture, upright, is brighter than the middle of its range; Pillow would clip to 8 bits.
+
+    Raises:
+        ValueError: Its numbers are of no known range, or Pillow does not give them as they are meant.
+    """
+    deep, told = image.mode.startswith(("I", "F")), image.tag_v2 if image.format == "TIFF" else {}
+    if told.get(274) in SIDEWAYS or (deep and told.get(262) == 0):
+        raise ValueError("it is a TIFF on its side, or of 16 bits with 0 as white; save it as a PNG")
+    upright = ImageOps.exif_transpose(image)
+    if not deep:
+        return np.asarray(upright.convert("L")) > 127
+    values, most = np.asarray(upright), 1.0 if image.mode == "F" else 65535.0
+    low, high = values.min(), values.max()
+    if (image.mode == "I" and image.format != "PPM") or not (low >= 0 and high <= most):
+        raise ValueError(f"its numbers, from {low:g} to {high:g}, are neither of 8 or 16 bits nor in [0, 1]")
+    return values > most / 2

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_inv.arrays import read_array
 from lightning_inv.files import file_digest
 from lightning_inv.operators.base import Images, Operator, SVDOperator
+from lightning_inv.settings import need_nonnegative
 
 
 class DenseMatrix(SVDOperator):
@@ -31,9 +32,8 @@ class DenseMatrix(SVDOperator):
 
     def __init__(self, matrix: str | Sequence[Sequence[float]], cutoff: float = 1e-3) -> None:
         super().__init__()
-        if cutoff < 0:
-            raise ValueError(f"DenseMatrix.cutoff must be at least 0, got {cutoff}.")
         self.matrix, self.cutoff = matrix, cutoff
+        need_nonnegative(self, "cutoff")
         self.rows = (
             read_array(Path(matrix)) if isinstance(matrix, str) else torch.tensor(matrix, dtype=torch.double)
         )

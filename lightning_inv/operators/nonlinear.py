@@ -6,7 +6,8 @@ from torch import Tensor
 
 from lightning_inv.operators.base import Images, Operator
 from lightning_inv.operators.blur import ReflectBlur
-from lightning_inv.operators.kernels import MotionSpread, PointSpread, need_positive
+from lightning_inv.operators.kernels import MotionSpread, PointSpread
+from lightning_inv.settings import need_positive
 
 
 class HighDynamicRange(Operator):

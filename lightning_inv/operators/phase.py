@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lightning_inv.operators.base import Operator
 from lightning_inv.operators.fourier import centred_fft, centred_ifft
+from lightning_inv.settings import need_nonnegative
 
 
 class PhaseRetrieval(Operator):
@@ -23,9 +24,8 @@ class PhaseRetrieval(Operator):
 
     def __init__(self, oversampling: float = 2.0) -> None:
         super().__init__()
-        if oversampling < 0:
-            raise ValueError(f"PhaseRetrieval.oversampling must be at least 0, got {oversampling}.")
         self.oversampling = oversampling
+        need_nonnegative(self, "oversampling")
 
     def _margins(self, H: int, W: int) -> tuple[int, int]:
         return int(self.oversampling / 8 * H), int(self.oversampling / 8 * W)

@@ -224,15 +224,6 @@ def modules_among(settings: Any) -> Iterator[nn.Module]:
             yield from modules_among(part)
 
 
-def need_nonnegative(solver: Solver, *names: str) -> None:
-    """Raises ValueError unless these settings are numbers of at least 0."""
-    for name in names:
-        if not getattr(solver, name) >= 0:
-            raise ValueError(
-                f"{type(solver).__name__}.{name} must be at least 0, got {getattr(solver, name)}."
-            )
-
-
 def need_shares(solver: Solver, *names: str) -> None:
     """Raises ValueError unless these settings are numbers in [0, 1]."""
     for name in names:

@@ -4,6 +4,7 @@ Source: Zhang et al. (2024), Improving Diffusion Inverse Problem Solving with De
 https://arxiv.org/abs/2407.01521, algorithm 1.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,8 @@ from torch import Tensor
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import GAUSSIAN, Problem, Solver, need_nonnegative, spread_over
+from lightning_inv.settings import need_nonnegative, need_positive
+from lightning_inv.solvers.base import GAUSSIAN, Problem, Solver, spread_over
 from lightning_inv.solvers.sampler import ddim_step
 
 
@@ -61,10 +63,10 @@ class DAPS(Solver):
                 "DAPS.ode_steps and langevin_steps must be at least 1, "
                 f"got {self.ode_steps} and {self.langevin_steps}."
             )
-        if not 0 < self.low <= self.high:
-            raise ValueError(f"DAPS needs 0 < low <= high, got {self.low} and {self.high}.")
-        if self.tau is not None and not self.tau > 0:
-            raise ValueError(f"DAPS.tau must be positive, got {self.tau}.")
+        if not 0 < self.low <= self.high < math.inf:
+            raise ValueError(f"DAPS needs finite 0 < low <= high, got {self.low} and {self.high}.")
+        if self.tau is not None:
+            need_positive(self, "tau")
         if self.inner == "exact" and not isinstance(measurement.operator, LinearOperator):
             raise TypeError(
                 "DAPS.inner 'exact' needs a linear operator, "

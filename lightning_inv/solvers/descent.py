@@ -12,7 +12,8 @@ from torch import Tensor, optim
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
-from lightning_inv.solvers.base import Problem, Solver, need_nonnegative, need_pinv
+from lightning_inv.settings import need_nonnegative
+from lightning_inv.solvers.base import Problem, Solver, need_pinv
 from lightning_inv.solvers.plans import TimePlan
 
 Start = Literal["pinv", "wiener", "noise"]

@@ -12,7 +12,8 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.operators import LinearOperator
 from lightning_inv.schedules import Spacing
-from lightning_inv.solvers.base import GAUSSIAN, Problem, need_nonnegative, need_shares
+from lightning_inv.settings import need_nonnegative
+from lightning_inv.solvers.base import GAUSSIAN, Problem, need_shares
 from lightning_inv.solvers.sampler import Sampler
 
 

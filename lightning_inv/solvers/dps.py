@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser, Estimate
-from lightning_inv.solvers.base import Problem, need_nonnegative, need_shares
+from lightning_inv.settings import need_nonnegative
+from lightning_inv.solvers.base import Problem, need_shares
 from lightning_inv.solvers.jacobian import linearized
 from lightning_inv.solvers.sampler import Sampler, ddim_step
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
-from lightning_inv.solvers.base import Problem, need_nonnegative
+from lightning_inv.settings import need_nonnegative
+from lightning_inv.solvers.base import Problem
 from lightning_inv.solvers.descent import Descent, MakeOptimizer, Start, Variables
 from lightning_inv.solvers.latent import Latent
 from lightning_inv.solvers.plans import Oscillating, TimePlan
