@@ -1,17 +1,19 @@
 """What lies around a run is not trusted: the working folder, the temporary files, the terminal."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import matplotlib as mpl
 import pytest
 from helpers import refusal
+from restorations import ROOT
 from torch import nn
 from trainings import words
 
+from lightning_inv import trusted
 from lightning_inv.callbacks.plots import against
-from lightning_inv.check import main as check
 from lightning_inv.cli import infer, train
 from lightning_inv.modules.compiling import VARIABLE, own_cache
 
@@ -21,17 +23,25 @@ SCORES = {name: {"mean": 1.0, "standard_error": 0.1} for name in ("psnr_of_mean"
 
 @pytest.mark.skipif("deepinv" in sys.modules, reason="what is imported already is not looked for")
 @pytest.mark.parametrize("place", ["deepinv.py", "deepinv/__init__.py", "deepinv/physics.py"])
-def test_a_stray_deepinv_is_not_imported(
-    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    """Configurations may name its classes, be it installed or not."""
+def test_a_stray_deepinv_is_not_trusted(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(place).parent.mkdir(exist_ok=True)
-    Path(place).write_text("open('mark', 'w')\nclass Blur: pass\n")
-    Path("operator.yaml").write_text("class_path: deepinv.physics.Blur")
+    Path(place).touch()
+    assert trusted._is_installed("deepinv.physics")
     monkeypatch.syspath_prepend("")
-    assert "deepinv.physics.Blur" in refusal(check, ["--operator", "operator.yaml"], capsys)
-    assert not Path("mark").exists()
+    assert not trusted._is_installed("deepinv.physics")
+
+
+def test_a_stray_deepinv_is_not_imported(tmp_path: Path) -> None:
+    """Configurations may name its classes, be it installed or not; ``-m`` looks into the working folder."""
+    (tmp_path / "deepinv.py").write_text("open('mark', 'w')")
+    (tmp_path / "operator.yaml").write_text("class_path: deepinv.physics.Blur")
+    command = [sys.executable, "-m", "lightning_inv.check", "--operator", "operator.yaml"]
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | path, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"deepinv.physics.Blur" in done.stderr
+    assert not (tmp_path / "mark").exists()
 
 
 def test_a_plot_is_drawn_alike_whatever_matplotlibrc_says() -> None:
