@@ -11,15 +11,13 @@ from torch import nn
 
 import lightning_inv
 from lightning_inv.callbacks.journal import Journal, Record
-from lightning_inv.callbacks.places import PICTURES, SHELF, name_fault
+from lightning_inv.callbacks.places import DONE, PICTURES, SHELF, name_fault
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
 from lightning_inv.fingerprints import plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 
-DONE = ("records", "tallies")
-"""Folders that tell what is done."""
 MOST = 1e100
 """What is no measure any more; its square is still a number."""
 STALE = 3600.0
@@ -98,6 +96,10 @@ class Manifest:
         """The images that have a record."""
         return self.journal.indices()
 
+    def solvers(self) -> tuple[str, ...]:
+        """The solvers whose results the folder holds; errors are those of ``look``."""
+        return _solvers(self._held())
+
     def _held(self) -> dict[str, Any]:
         """The settings that the folder was made with; empty if it is new."""
         try:
@@ -117,8 +119,7 @@ class Manifest:
 
     def _left(self, held: dict[str, Any]) -> list[Path]:
         """The folders that a run of these settings has left: first those that tell what is done."""
-        solvers = told if isinstance(told := held.get("solvers"), dict) else ()
-        outputs = {f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")}
+        outputs = {f"{name}{end}" for name in _solvers(held) for end in ("", "_std", "_samples")}
         left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
         found = (path for path in self.folder.glob("*") if path.name in left)
         return sorted(found, key=lambda path: path.name not in DONE)
@@ -147,6 +148,11 @@ class Manifest:
     def read(self, indices: range) -> list[Record]:
         """The records of these images, in order, of those that are done."""
         return list(self.each(indices))
+
+
+def _solvers(held: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the solvers of a manifest."""
+    return tuple(told) if isinstance(told := held.get("solvers"), dict) else ()
 
 
 def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:

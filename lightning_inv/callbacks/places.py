@@ -5,10 +5,12 @@ somebody may have put there, is not followed; the folder itself may be one, as t
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+DONE = ("records", "tallies")
+"""Folders that tell what is done."""
 PICTURES = ("truth", "measurement", "grids")
 """Folders of pictures besides those of the solvers."""
 SHELF = 10_000
@@ -73,12 +75,17 @@ def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
         folder: The folder of the run.
         problems: The solvers of each problem.
     """
+    for place in written(folder, problems):
+        check_place(folder, place / "any")
+    check_foreign(folder)
+
+
+def written(folder: Path, problems: Mapping[str, Iterable[str]]) -> Iterator[Path]:
+    """The folders that a run writes to; arguments are those of ``check_folders``."""
     for problem, solvers in problems.items():
         pictures = [f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")]
-        for name in ("records", "tallies", ".parts", *PICTURES, *pictures):
-            check_place(folder, folder / problem / name / "any")
-    check_place(folder, folder / "shards" / "any")
-    check_foreign(folder)
+        yield from (folder / problem / name for name in (*DONE, ".parts", *PICTURES, *pictures))
+    yield folder / "shards"
 
 
 def check_foreign(folder: Path) -> None:

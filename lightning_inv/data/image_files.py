@@ -157,6 +157,9 @@ class FolderDataset(ImageDataset):
         size = self.size or image_size(self.files[index], self.channels)
         return {self.key: (self.channels, *size)}
 
+    def sources(self) -> Sequence[Path]:
+        return self.files
+
     def fingerprint(self) -> list[Any]:
         step = max(1, -(-len(self.files) // CONTENTS))
         contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in self.files[::step]]
