@@ -1,7 +1,6 @@
 """Folders of results that were left in the middle, forged, or belong to another run."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from helpers import refusal
 from restorations import arguments
 from trainings import words as training
 
+from lightning_inv.callbacks import clearing, manifest
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pictures import write_png
@@ -42,16 +42,16 @@ def results(tmp_path: Path) -> Manifest:
 def test_an_overwrite_that_is_killed_leaves_no_record_of_pictures_that_are_gone(
     results: Manifest, monkeypatch: pytest.MonkeyPatch, killed_at: str
 ) -> None:
-    remove, glob = shutil.rmtree, Path.glob
+    clear, glob = clearing.clear, Path.glob
 
-    def killed(path: Path, ignore_errors: bool = False) -> None:
+    def killed(path: Path) -> None:
         if path.name == killed_at:
             raise KeyboardInterrupt
-        remove(path, ignore_errors=ignore_errors)
+        clear(path)
 
     records_last = {"key": lambda path: path.name == "records"}  # as some file systems list them
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(sorted(glob(self, pattern), **records_last)))
-    monkeypatch.setattr(shutil, "rmtree", killed)
+    monkeypatch.setattr(manifest, "clear", killed)
     with pytest.raises(KeyboardInterrupt):
         results.open({**SETTINGS, "seed": 1}, overwrite=True)
     there = {path.parent.name for path in results.folder.glob("*/a.png")}
@@ -78,11 +78,10 @@ def test_a_run_that_has_written_no_picture_stands_in_nobodys_way(tmp_path: Path)
 def test_an_overwrite_stops_where_records_cannot_be_removed(
     results: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: Path, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            raise PermissionError(13, "Permission denied", str(path))
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(shutil, "rmtree", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
     with pytest.raises(PermissionError, match="records"):
         results.open({**SETTINGS, "seed": 1}, overwrite=True)
 
