@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from comparisons import words as comparing
 from helpers import refusal
 from restorations import ROOT, arguments
 from trainings import words
 
+from lightning_inv import cli as commands
 from lightning_inv import locks
 from lightning_inv.cli import infer, train
 from lightning_inv.command_line import CommandLine
@@ -89,6 +91,27 @@ def test_a_restoration_of_all_images_is_refused_where_shards_are_at_work(
     hold(tmp_path / "job", "shared")
     said = refused(infer, arguments(prior, tmp_path / "job"), tmp_path / "job", capsys)
     assert f"another run is at work in {tmp_path / 'job'}; wait for it" in said
+
+
+@pytest.mark.parametrize("more", [[], ["--data.shard=0/2"]], ids=["all images", "a shard"])
+def test_a_restoration_of_several_problems_is_refused_where_a_run_is_at_work_in_one_of_them(
+    hold: Hold, prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str]
+) -> None:
+    hold(tmp_path / "job" / "coarse")
+    said = refusal(infer, comparing(prior, tmp_path / "job", *more), capsys)
+    assert f"another run is at work in {tmp_path / 'job' / 'coarse'} (process " in said
+    assert {path.name for path in (tmp_path / "job").rglob("*")} <= {"coarse", "hidden", ".lock"}
+
+
+def test_a_run_of_several_problems_holds_the_folder_of_each(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(cli: SimpleNamespace) -> list[str]:
+        return sorted(path.parent.name for path in tmp_path.rglob(".lock"))
+
+    monkeypatch.setattr(commands, "restored", locked)
+    assert infer(comparing(prior, tmp_path / "job")) == ["bright", "coarse", "hidden", "job"]
+    assert not (tmp_path / "job").exists()
 
 
 def test_a_shard_joins_others_that_are_at_work(hold: Hold, prior: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from lightning_inv.callbacks import clearing, manifest
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pictures import write_png
-from lightning_inv.callbacks.places import check_no_results, problems_in
+from lightning_inv.callbacks.places import check_no_other, check_no_results, problems_in
 from lightning_inv.cli import infer, train
 
 pytestmark = pytest.mark.faults
@@ -189,6 +189,26 @@ def test_a_training_does_not_take_the_settings_of_a_restoration(
     touched(tmp_path / "config.yaml", tmp_path / "manifest.json")
     said = refusal(train, [f"--data.root={tmp_path}", f"--folder={tmp_path}", "--ckpt_path=auto"], capsys)
     assert f"{tmp_path} holds results of infer.py" in said
+
+
+def test_a_run_of_several_problems_is_refused_where_one_of_them_is_a_run_of_its_own(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    infer(arguments(prior, tmp_path / "run" / "hidden", "--data.limit=1"))
+    held = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    said = refusal(infer, comparing(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / 'hidden'} holds a run of its own; give --folder another name." in said
+    assert unchanged(held)
+
+
+def test_a_run_of_its_own_is_refused_where_a_problem_of_several_has_its_results(
+    tmp_path: Path,
+) -> None:
+    touched(*(tmp_path / name for name in ("run/config.yaml", "run/hidden/manifest.json")))
+    with pytest.raises(
+        ValueError, match=f"hidden holds results of a problem of the run in {tmp_path / 'run'}"
+    ):
+        check_no_other(tmp_path / "run" / "hidden", [])
 
 
 def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) -> None:

@@ -110,10 +110,22 @@ def problems_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in found if not (path.parent / "config.yaml").exists())
 
 
-def check_no_training(folder: Path) -> None:
-    """Raises ValueError if a folder holds a training, which goes on from the configuration there."""
+def check_no_other(folder: Path, problems: Sequence[str]) -> None:
+    """Raises ValueError if a restoration would write among what another run has left.
+
+    Args:
+        folder: The folder of the restoration.
+        problems: The names of its problems; none if there is but one, which has no name.
+    """
     if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
         raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
+    if own := [name for name in problems if (folder / name / "config.yaml").exists()]:
+        raise ValueError(f"{folder / own[0]} holds a run of its own; give --folder another name.")
+    around, alone = folder.resolve().parent, not (folder / "config.yaml").exists()
+    if alone and (folder / "manifest.json").exists() and (around / "config.yaml").exists():
+        raise ValueError(
+            f"{folder} holds results of a problem of the run in {around}; give --folder another name."
+        )
 
 
 def check_no_results(folder: Path) -> None:
