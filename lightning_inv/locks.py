@@ -9,13 +9,13 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from lightning_inv.traces import LOCK
+
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None
 
-NAME = ".lock"
-"""The file that is locked. It is there while a run is at work, and after shards and runs that were killed."""
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 """How it is opened: never by way of a link that somebody has put in its place."""
 HELD = (errno.EACCES, errno.EAGAIN)
@@ -28,8 +28,9 @@ NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
     """Holds a folder, so that no other run writes there meanwhile; where there are no locks, warns.
 
-    The lock is a record lock of POSIX: network file systems have it, and workers that outlive their process
-    do not hold it. To close the file anywhere in the process would let go of it.
+    Its file is there while a run is at work, and after shards and runs that were killed. The lock is a record
+    lock of POSIX: network file systems have it, and workers that outlive their process do not hold it. To
+    close the file anywhere in the process would let go of it.
 
     Args:
         folder: The folder. It is made if need be, and removed at the end if nothing else was written to it.
@@ -39,7 +40,7 @@ def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
         ValueError: Another run is at work there.
         OSError: Nothing can be written there.
     """
-    made, path = not folder.exists(), folder / NAME
+    made, path = not folder.exists(), folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked(path, shared)

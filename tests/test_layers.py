@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"opening"},
+    {"opening", "traces"},
     {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
     | {"moments", "noise", "out_of_memory", "recipes"},
     {"schedules", "networks", "metrics", "perceptual", "posterior_metrics", "noise_models", "frozen"},
