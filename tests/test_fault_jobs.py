@@ -161,6 +161,24 @@ def test_a_run_leaves_no_lock_and_a_refused_one_no_folder(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "a.bin"]
 
 
+def test_a_file_that_the_lock_is_another_name_of_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text(" (process 1 of theirs)")
+    (tmp_path / "run").mkdir()
+    os.link(tmp_path / "theirs", tmp_path / "run" / ".lock")
+    with pytest.raises(OSError, match="lock was not made by a run"), at_work(tmp_path / "run"):
+        pass
+    assert (tmp_path / "theirs").read_text() == " (process 1 of theirs)"
+
+
+@pytest.mark.parametrize("content", [None, "theirs"], ids=["pipe", "text"])
+def test_what_is_no_lock_of_ours_is_neither_emptied_nor_removed(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / ".lock"
+    os.mkfifo(path) if content is None else path.write_text(content)
+    with pytest.raises(OSError, match="lock was not made by a run"), at_work(tmp_path):
+        pass
+    assert path.is_fifo() if content is None else path.read_text() == content
+
+
 def test_a_lock_is_taken_again_where_the_run_before_removes_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
