@@ -64,8 +64,8 @@ class Manifest:
         if differ and overwrite and held:  # else there is nothing of ours
             for path in self._left(held):  # a kill leaves no record of lost pictures
                 clear(path)
-        remove_parts(self.parts, "*", STALE)  # left behind by a process that was killed
-        remove_parts(self.folder, age=STALE)
+        for folder in (self.parts, self.folder):  # left behind by a process that was killed
+            remove_parts(folder, STALE)
         if differ:
             write_json(self.path, settings | {CHECKSUM: digest(settings)})
         return done
