@@ -21,8 +21,12 @@ LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str], samples: int = 1) -> None:
     """Finds names whose pictures cannot be written, or would be written elsewhere or over one another.
+
+    Args:
+        names: The names.
+        samples: The samples of each that are written, in a folder of its name, if there are several.
 
     Raises:
         ValueError: There is one; the message names it.
@@ -36,11 +40,29 @@ def check_names(names: Sequence[str]) -> None:
             why = why or "is that of two images"
             raise ValueError(f"the name {name!r} of an image {why}; files of results are made of it.")
         taken.add(file)
+    if samples > 1:
+        _check_samples(taken, samples)
     folders = {file.rpartition("/")[0] for file in taken}
     while folders := folders - {""}:
         if both := folders & taken:
             raise ValueError(f"{min(both)!r} would be the file of one image and the folder of another.")
         folders = {folder.rpartition("/")[0] for folder in folders}
+
+
+def _check_samples(taken: set[str], samples: int) -> None:
+    """Raises ValueError if a sample of one image would be the folder of samples of another."""
+    numbers = set(map("{:03d}".format, range(samples)))
+    for file in taken:
+        parts = file.removesuffix(".png").split("/")
+        for k, part in enumerate(parts[1:], 1):
+            number, suffix, rest = part.partition(".png")
+            if suffix and not rest and number in numbers:
+                first = "/".join(parts[:k])
+                if f"{first}.png" in taken:
+                    raise ValueError(
+                        f"the samples of the image {first!r} would lie in the folder of those of "
+                        f"{'/'.join(parts)!r}; files of results are made of these names."
+                    )
 
 
 def name_fault(name: Any) -> str:
@@ -69,7 +91,7 @@ def check_place(folder: Path, path: Path) -> None:
 
 
 def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
-    """Raises ValueError if a place that a run writes to is a link.
+    """Raises ValueError if a place that a run writes to is a link, or no folder.
 
     Args:
         folder: The folder of the run.
@@ -77,6 +99,8 @@ def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
     """
     for place in written(folder, problems):
         check_place(folder, place / "any")
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"{place} is in the place of a folder of results, but is none: move it away.")
     check_foreign(folder)
 
 

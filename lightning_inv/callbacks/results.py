@@ -61,7 +61,7 @@ class ResultWriter(BasePredictionWriter):
         }
         if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
-        check_names(data.selected().names)
+        check_names(data.selected().names, 1 if pl_module.spread_samples else pl_module.samples)
         solvers = {name: work.solvers for name, work in pl_module.work.items()}
         told(trainer, lambda: check_folders(self.folder, solvers))
         told(trainer, lambda: self._check_inputs(solvers, data, pl_module))
