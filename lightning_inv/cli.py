@@ -37,7 +37,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
-from lightning_inv.callbacks.places import check_no_other, check_no_results
+from lightning_inv.callbacks.places import check_no_other, check_no_restoration
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
@@ -129,7 +129,7 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors(), cli.at_work(check=check_no_results):
+    with cli.plain_errors(), cli.at_work(check=check_no_restoration):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
         for path in (*requeued, *([] if begun is None else [begun])):

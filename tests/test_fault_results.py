@@ -211,6 +211,56 @@ def test_a_run_of_its_own_is_refused_where_a_problem_of_several_has_its_results(
         check_no_other(tmp_path / "run" / "hidden", [])
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "summary.json"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_restoration(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    run = tmp_path / "run"
+    held = touched(run / name)
+    said = refusal(infer, arguments(prior, run), capsys)
+    assert f"{run / name} is in the place of a file that is written here, but no run has left it" in said
+    assert unchanged(held)
+    assert [path.name for path in run.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["comparison.md", "hidden/summary.json"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_comparison(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    held = touched(tmp_path / "run" / name)
+    said = refusal(infer, comparing(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / name} is in the place of a file that is written here" in said
+    assert unchanged(held)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "prior.safetensors"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    held = touched(tmp_path / "run" / name)
+    said = refusal(train, training(tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / name} is in the place of a file that is written here" in said
+    assert unchanged(held)
+
+
+def test_a_folder_in_the_place_of_a_report_is_told_before_any_work(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "run" / "metrics.csv").mkdir(parents=True)
+    said = refusal(infer, arguments(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / 'metrics.csv'} is in the place of a file that is written here" in said
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.csv"]
+
+
+def test_a_run_goes_on_where_it_has_only_saved_its_configuration(tmp_path: Path) -> None:
+    train(training(tmp_path / "run", "--trainer.max_steps=1"))
+    for path in [*tmp_path.glob("run/checkpoints/*"), tmp_path / "run" / "prior.safetensors"]:
+        path.unlink()
+    (tmp_path / "run" / "checkpoints").rmdir()
+    train(training(tmp_path / "run", "--trainer.max_steps=1"))
+    assert (tmp_path / "run" / "prior.safetensors").exists()
+
+
 def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) -> None:
     touched(tmp_path / "restored" / "config.yaml", tmp_path / "restored" / "manifest.json")
     assert not problems_in(tmp_path)

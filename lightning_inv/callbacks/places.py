@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_inv.traces import has_configuration
+
 DONE = ("records", "tallies")
 """Folders that tell what is done."""
 PICTURES = ("truth", "measurement", "grids")
@@ -17,6 +19,12 @@ SHELF = 10_000
 """The pictures in one folder."""
 FOREIGN = ("hparams.yaml",)
 """Files that Lightning writes into the folder of a run, by way of links, too."""
+REPORTS = ("metrics.csv", "summary.json")
+"""Files that tell of a problem."""
+COMPARED = ("comparison.csv", "comparison.md", "comparison.png", "psnr_nfe.png", "psnr_seconds.png")
+"""Files that tell of several problems."""
+TRAINED = ("prior.safetensors", "samples.png")
+"""Files that a training writes besides its checkpoints."""
 LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""
 
@@ -149,6 +157,28 @@ def check_no_other(folder: Path, problems: Sequence[str]) -> None:
     if alone and (folder / "manifest.json").exists() and (around / "config.yaml").exists():
         raise ValueError(
             f"{folder} holds results of a problem of the run in {around}; give --folder another name."
+        )
+    _check_replaced(folder, ["config.yaml", *REPORTS, *(COMPARED if problems else ())])
+    for name in problems:
+        _check_replaced(folder / name, REPORTS)
+
+
+def check_no_restoration(folder: Path) -> None:
+    """Raises ValueError if a training would write among what another run, or somebody, has left."""
+    check_no_results(folder)
+    _check_replaced(folder, ["config.yaml", *TRAINED])
+
+
+def _check_replaced(folder: Path, names: Iterable[str]) -> None:
+    """Raises ValueError if a file of a run would replace what no run has left; a link may go."""
+    known = (folder / "checkpoints").is_dir() or (folder / "manifest.json").exists()
+    ours = known or has_configuration(folder) or bool(problems_in(folder))
+    for path in (folder / name for name in names):
+        if path.is_symlink() or not path.exists() or (ours and path.is_file()):
+            continue
+        raise ValueError(
+            f"{path} is in the place of a file that is written here, but no run has left it: move it away, "
+            "or give --folder another name."
         )
 
 
