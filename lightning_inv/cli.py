@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
-from lightning_inv.callbacks.places import check_no_results, check_no_training
+from lightning_inv.callbacks.places import check_no_other, check_no_restoration
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
@@ -128,7 +129,7 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors(), cli.at_work(check=check_no_results):
+    with cli.plain_errors(), cli.at_work(check=check_no_restoration):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         if begun is not None:
             check_checkpoint(Path(begun))
@@ -159,7 +160,8 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
         if (search := cli._get(cli.config_init, "tune")) is not None:
             with at_work(Path(cli.config.folder)):
                 return tuned(cli, search)
-        with cli.at_work(cli.datamodule.shard is not None, check_no_training):
+        problems, shared = list(filter(None, cli.model.work)), cli.datamodule.shard is not None
+        with cli.at_work(shared, partial(check_no_other, problems=problems), problems):
             return restored(cli)
 
 

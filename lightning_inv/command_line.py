@@ -3,9 +3,8 @@
 import difflib
 import logging
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +19,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException, SI
 from omegaconf.errors import OmegaConfBaseException
 
 from lightning_inv.callbacks import AtomicCheckpointIO
+from lightning_inv.callbacks.logging import quiet_writers
+from lightning_inv.callbacks.places import check_place
 from lightning_inv.configuration import completed, merge, read_config, split_words, switch_classes
 from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
@@ -169,20 +170,30 @@ class CommandLine(LightningCLI):
         return trainer
 
     @contextmanager
-    def at_work(self, shared: bool = False, check: Callable[[Path], None] | None = None) -> Iterator[None]:
+    def at_work(
+        self,
+        shared: bool = False,
+        check: Callable[[Path], None] | None = None,
+        problems: Iterable[str] = (),
+    ) -> Iterator[None]:
         """Holds the folder on the first rank, see ``locks.at_work``; where that fails, all ranks end.
 
         Args:
             shared: Whether other runs may be at work there.
             check: Raises ValueError where the folder holds what this run would spoil.
+            problems: The problems that have a folder within it, which are held, too: a run could be at work
+                in one of them alone.
         """
-        trainer, problem = self.trainer, None
+        trainer, problem, folder = self.trainer, None, Path(self.config.folder)
         with ExitStack() as held:
             try:
                 if trainer.is_global_zero:
-                    held.enter_context(at_work(Path(self.config.folder), shared))
+                    held.enter_context(at_work(folder, shared))
                     if check is not None:
-                        check(Path(self.config.folder))
+                        check(folder)
+                    for name in problems:
+                        check_place(folder, folder / name / "any")
+                        held.enter_context(at_work(folder / name, shared))
             except (OSError, ValueError) as error:
                 if trainer.world_size == 1:
                     raise
@@ -220,22 +231,6 @@ class CommandLine(LightningCLI):
                 "data.num_workers smaller. What is done stays."
             )
         return f"memory is short: {self.memory}" if lacks_memory(error) else None
-
-
-@contextmanager
-def quiet_writers() -> Iterator[None]:
-    """Lets the threads of TensorBoard end without a traceback: the next to write hears of their errors."""
-    usual = threading.excepthook
-
-    def told(failure: threading.ExceptHookArgs) -> None:
-        if not type(failure.thread).__module__.startswith("tensorboard."):
-            usual(failure)
-
-    threading.excepthook = told
-    try:
-        yield
-    finally:
-        threading.excepthook = usual
 
 
 @contextmanager

@@ -27,8 +27,8 @@ DIGEST = "sha256"
 """The entry of a header with the hash of all that a file of weights holds besides."""
 LONGEST_HEADER = 2**21
 """The bytes that the header of a file of weights may have."""
-PARTS = ".*.part"
-"""Files that are being written, see ``atomic_write``."""
+PARTS = f".{'[0-9a-f]' * 32}.part"
+"""The names of files that are being written, see ``atomic_write``; a user may have others of the like."""
 
 
 def own_name() -> str:
@@ -39,16 +39,15 @@ def own_name() -> str:
     return f"{time.time_ns()}-{socket.gethostname()}-{os.getpid()}-{uuid4().hex}"
 
 
-def remove_parts(folder: Path, pattern: str = PARTS, age: float | None = None) -> None:
+def remove_parts(folder: Path, age: float | None = None) -> None:
     """Removes what killed processes have left of the files that they were writing.
 
     Args:
         folder: The folder that they were written in.
-        pattern: The names of such files.
         age: The seconds that a file must not have been changed for, by the clock of its file system, which
             may be that of another machine; None where nobody else writes there.
     """
-    parts = list(folder.glob(pattern))
+    parts = list(folder.glob(PARTS))
     oldest = time_in(folder) - age if parts and age is not None else math.inf
     for part in parts:
         with suppress(FileNotFoundError):  # just renamed by one that runs

@@ -3,19 +3,22 @@
 import errno
 import os
 import socket
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
+from lightning_inv.traces import LOCK
+
 try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None
 
-NAME = ".lock"
-"""The file that is locked. It is there while a run is at work, and after shards and runs that were killed."""
+HOLDER = b" (process "
+"""How the file that is locked begins, where it tells who is at work."""
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 """How it is opened: never by way of a link that somebody has put in its place."""
 HELD = (errno.EACCES, errno.EAGAIN)
@@ -28,8 +31,9 @@ NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
     """Holds a folder, so that no other run writes there meanwhile; where there are no locks, warns.
 
-    The lock is a record lock of POSIX: network file systems have it, and workers that outlive their process
-    do not hold it. To close the file anywhere in the process would let go of it.
+    Its file is there while a run is at work, and after shards and runs that were killed. The lock is a record
+    lock of POSIX: network file systems have it, and workers that outlive their process do not hold it. To
+    close the file anywhere in the process would let go of it.
 
     Args:
         folder: The folder. It is made if need be, and removed at the end if nothing else was written to it.
@@ -39,7 +43,7 @@ def at_work(folder: Path, shared: bool = False) -> Iterator[None]:
         ValueError: Another run is at work there.
         OSError: Nothing can be written there.
     """
-    made, path = not folder.exists(), folder / NAME
+    made, path = not folder.exists(), folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked(path, shared)
@@ -69,6 +73,7 @@ def _locked(path: Path, shared: bool) -> int:
                     "wait for it or give --folder another name."
                 )
             if _still_there(file, path):
+                _check_own(file, path)
                 os.ftruncate(file, 0)
                 os.write(file, b"" if shared else _self().encode())
                 return file
@@ -76,6 +81,14 @@ def _locked(path: Path, shared: bool) -> int:
             os.close(file)
             raise
         os.close(file)
+
+
+def _check_own(file: int, path: Path) -> None:
+    """Raises OSError unless a run has made the file, which is to be emptied, and it has no other name."""
+    found = os.fstat(file)
+    plain = stat.S_ISREG(found.st_mode) and found.st_nlink == 1
+    if not plain or os.pread(file, len(HOLDER), 0) not in (b"", HOLDER):
+        raise OSError(errno.EINVAL, f"{path} was not made by a run")
 
 
 def _lock(file: int, path: Path, shared: bool) -> bool:
@@ -109,4 +122,4 @@ def _still_there(file: int, path: Path) -> bool:
 def _self() -> str:
     """Who this process is."""
     since = datetime.now().astimezone().isoformat(" ", "minutes")
-    return f" (process {os.getpid()} on host {socket.gethostname()} since {since})"
+    return f"{HOLDER.decode()}{os.getpid()} on host {socket.gethostname()} since {since})"

@@ -52,7 +52,7 @@ PAYLOADS = {
     "torch.hub.load": {"repo_or_dir": ".", "model": "mark", "source": "local"},
     "torch.load": {"f": "mark"},
     "stray_module.Stray": {},
-    "lightning_inv.callbacks.manifest.shutil.rmtree": {"path": "."},  # what a trusted module imports
+    "lightning_inv.callbacks.clearing.os.system": TOUCH,  # what a trusted module imports
     "lightning.fabric.utilities.cloud_io._load": {"path_or_url": "harm.ckpt", "weights_only": False},
     "lightning_inv.priors.load_prior": {"path": "stray.safetensors", "packages": ["stray_module"]},
     "lightning_inv.files.own_name": {},

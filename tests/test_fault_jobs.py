@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from comparisons import words as comparing
 from helpers import refusal
 from restorations import ROOT, arguments
 from trainings import words
 
+from lightning_inv import cli as commands
 from lightning_inv import locks
 from lightning_inv.cli import infer, train
 from lightning_inv.command_line import CommandLine
@@ -91,6 +93,27 @@ def test_a_restoration_of_all_images_is_refused_where_shards_are_at_work(
     assert f"another run is at work in {tmp_path / 'job'}; wait for it" in said
 
 
+@pytest.mark.parametrize("more", [[], ["--data.shard=0/2"]], ids=["all images", "a shard"])
+def test_a_restoration_of_several_problems_is_refused_where_a_run_is_at_work_in_one_of_them(
+    hold: Hold, prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, more: list[str]
+) -> None:
+    hold(tmp_path / "job" / "coarse")
+    said = refusal(infer, comparing(prior, tmp_path / "job", *more), capsys)
+    assert f"another run is at work in {tmp_path / 'job' / 'coarse'} (process " in said
+    assert {path.name for path in (tmp_path / "job").rglob("*")} <= {"coarse", "hidden", ".lock"}
+
+
+def test_a_run_of_several_problems_holds_the_folder_of_each(
+    prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(cli: SimpleNamespace) -> list[str]:
+        return sorted(path.parent.name for path in tmp_path.rglob(".lock"))
+
+    monkeypatch.setattr(commands, "restored", locked)
+    assert infer(comparing(prior, tmp_path / "job")) == ["bright", "coarse", "hidden", "job"]
+    assert not (tmp_path / "job").exists()
+
+
 def test_a_shard_joins_others_that_are_at_work(hold: Hold, prior: Path, tmp_path: Path) -> None:
     hold(tmp_path / "job", "shared")
     assert infer(arguments(prior, tmp_path / "job", "--data.shard=0/1", "--data.limit=1"))["images"] == 1
@@ -136,6 +159,24 @@ def test_a_run_leaves_no_lock_and_a_refused_one_no_folder(tmp_path: Path) -> Non
     with contextlib.suppress(KeyError), at_work(tmp_path / "refused"):
         raise KeyError
     assert [path.name for path in tmp_path.rglob("*")] == ["run", "a.bin"]
+
+
+def test_a_file_that_the_lock_is_another_name_of_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text(" (process 1 of theirs)")
+    (tmp_path / "run").mkdir()
+    os.link(tmp_path / "theirs", tmp_path / "run" / ".lock")
+    with pytest.raises(OSError, match="lock was not made by a run"), at_work(tmp_path / "run"):
+        pass
+    assert (tmp_path / "theirs").read_text() == " (process 1 of theirs)"
+
+
+@pytest.mark.parametrize("content", [None, "theirs"], ids=["pipe", "text"])
+def test_what_is_no_lock_of_ours_is_neither_emptied_nor_removed(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / ".lock"
+    os.mkfifo(path) if content is None else path.write_text(content)
+    with pytest.raises(OSError, match="lock was not made by a run"), at_work(tmp_path):
+        pass
+    assert path.is_fifo() if content is None else path.read_text() == content
 
 
 def test_a_lock_is_taken_again_where_the_run_before_removes_its_file(

@@ -57,6 +57,17 @@ def test_a_link_in_the_place_of_a_folder_is_told_before_any_work(
     assert contents(outside) == before
 
 
+@pytest.mark.parametrize("place", ["mine", "truth", "records", ".parts"])
+def test_a_file_in_the_place_of_a_folder_is_told_before_any_work(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture, place: str
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / place).write_text("theirs")
+    said = refusal(infer, words, capsys)
+    assert f"{tmp_path / 'results' / place} is in the place of a folder of results" in " ".join(said.split())
+    assert contents(tmp_path / "results") == {tmp_path / "results" / place: b"theirs"}
+
+
 def test_a_link_that_leads_nowhere_yet_is_not_followed(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

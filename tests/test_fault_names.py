@@ -217,6 +217,14 @@ def test_names_whose_pictures_cannot_be_written_are_told(names: list[Any], why: 
             check_names(names)
 
 
+@pytest.mark.parametrize("names", [["a", "a/001.png"], ["a", "a/001.png/b/c"], ["x/a", "x/a/001.png"]])
+def test_samples_that_would_be_written_over_one_another_are_told(names: list[str]) -> None:
+    check_names([*names, "a/2.png", "b/001.png", "a/0001.png"])
+    check_names(["a", "a/001", "a/002.png"], samples=2)
+    with pytest.raises(ValueError, match=f"the samples of the image '{names[0]}' would lie in the folder of"):
+        check_names(names, samples=2)
+
+
 def test_names_are_checked_in_a_time_that_grows_as_their_number(monkeypatch: pytest.MonkeyPatch) -> None:
     names = [f"a/b{i % 100}/image{i:07d}" for i in range(100_000)]
     began = time.process_time()

@@ -1,7 +1,6 @@
 """Folders of results that were left in the middle, forged, or belong to another run."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,11 @@ from helpers import refusal
 from restorations import arguments
 from trainings import words as training
 
+from lightning_inv.callbacks import clearing, manifest
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.overview import overview
 from lightning_inv.callbacks.pictures import write_png
-from lightning_inv.callbacks.places import check_no_results, problems_in
+from lightning_inv.callbacks.places import check_no_other, check_no_results, problems_in
 from lightning_inv.cli import infer, train
 
 pytestmark = pytest.mark.faults
@@ -42,16 +42,16 @@ def results(tmp_path: Path) -> Manifest:
 def test_an_overwrite_that_is_killed_leaves_no_record_of_pictures_that_are_gone(
     results: Manifest, monkeypatch: pytest.MonkeyPatch, killed_at: str
 ) -> None:
-    remove, glob = shutil.rmtree, Path.glob
+    clear, glob = clearing.clear, Path.glob
 
-    def killed(path: Path, ignore_errors: bool = False) -> None:
+    def killed(path: Path) -> None:
         if path.name == killed_at:
             raise KeyboardInterrupt
-        remove(path, ignore_errors=ignore_errors)
+        clear(path)
 
     records_last = {"key": lambda path: path.name == "records"}  # as some file systems list them
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(sorted(glob(self, pattern), **records_last)))
-    monkeypatch.setattr(shutil, "rmtree", killed)
+    monkeypatch.setattr(manifest, "clear", killed)
     with pytest.raises(KeyboardInterrupt):
         results.open({**SETTINGS, "seed": 1}, overwrite=True)
     there = {path.parent.name for path in results.folder.glob("*/a.png")}
@@ -78,11 +78,10 @@ def test_a_run_that_has_written_no_picture_stands_in_nobodys_way(tmp_path: Path)
 def test_an_overwrite_stops_where_records_cannot_be_removed(
     results: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(path: Path, ignore_errors: bool = False) -> None:
-        if not ignore_errors:
-            raise PermissionError(13, "Permission denied", str(path))
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(shutil, "rmtree", refused)
+    monkeypatch.setattr(Path, "unlink", refused)
     with pytest.raises(PermissionError, match="records"):
         results.open({**SETTINGS, "seed": 1}, overwrite=True)
 
@@ -190,6 +189,76 @@ def test_a_training_does_not_take_the_settings_of_a_restoration(
     touched(tmp_path / "config.yaml", tmp_path / "manifest.json")
     said = refusal(train, [f"--data.root={tmp_path}", f"--folder={tmp_path}", "--ckpt_path=auto"], capsys)
     assert f"{tmp_path} holds results of infer.py" in said
+
+
+def test_a_run_of_several_problems_is_refused_where_one_of_them_is_a_run_of_its_own(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    infer(arguments(prior, tmp_path / "run" / "hidden", "--data.limit=1"))
+    held = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    said = refusal(infer, comparing(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / 'hidden'} holds a run of its own; give --folder another name." in said
+    assert unchanged(held)
+
+
+def test_a_run_of_its_own_is_refused_where_a_problem_of_several_has_its_results(
+    tmp_path: Path,
+) -> None:
+    touched(*(tmp_path / name for name in ("run/config.yaml", "run/hidden/manifest.json")))
+    with pytest.raises(
+        ValueError, match=f"hidden holds results of a problem of the run in {tmp_path / 'run'}"
+    ):
+        check_no_other(tmp_path / "run" / "hidden", [])
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "summary.json"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_restoration(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    run = tmp_path / "run"
+    held = touched(run / name)
+    said = refusal(infer, arguments(prior, run), capsys)
+    assert f"{run / name} is in the place of a file that is written here, but no run has left it" in said
+    assert unchanged(held)
+    assert [path.name for path in run.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["comparison.md", "hidden/summary.json"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_comparison(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    held = touched(tmp_path / "run" / name)
+    said = refusal(infer, comparing(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / name} is in the place of a file that is written here" in said
+    assert unchanged(held)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "prior.safetensors"])
+def test_a_file_that_no_run_has_left_is_not_replaced_by_a_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    held = touched(tmp_path / "run" / name)
+    said = refusal(train, training(tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / name} is in the place of a file that is written here" in said
+    assert unchanged(held)
+
+
+def test_a_folder_in_the_place_of_a_report_is_told_before_any_work(
+    prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "run" / "metrics.csv").mkdir(parents=True)
+    said = refusal(infer, arguments(prior, tmp_path / "run"), capsys)
+    assert f"{tmp_path / 'run' / 'metrics.csv'} is in the place of a file that is written here" in said
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.csv"]
+
+
+def test_a_run_goes_on_where_it_has_only_saved_its_configuration(tmp_path: Path) -> None:
+    train(training(tmp_path / "run", "--trainer.max_steps=1"))
+    for path in [*tmp_path.glob("run/checkpoints/*"), tmp_path / "run" / "prior.safetensors"]:
+        path.unlink()
+    (tmp_path / "run" / "checkpoints").rmdir()
+    train(training(tmp_path / "run", "--trainer.max_steps=1"))
+    assert (tmp_path / "run" / "prior.safetensors").exists()
 
 
 def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) -> None:

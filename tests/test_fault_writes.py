@@ -58,7 +58,7 @@ def test_a_kill_before_a_record_is_on_the_disk_costs_no_other(mid_writes: Path) 
 
 
 def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path) -> None:
-    left, other = tmp_path / ".0123.part", tmp_path / "prior.safetensors"
+    left, other = tmp_path / f".{'0123' * 8}.part", tmp_path / "prior.safetensors"
     left.touch()
     other.touch()
     PriorFile(str(tmp_path)).on_fit_start(SimpleNamespace(is_global_zero=True), None)
@@ -66,11 +66,12 @@ def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path
 
 
 def test_a_restoration_removes_what_a_killed_one_has_left_of_its_reports(tmp_path: Path) -> None:
-    for name, age in ((".old.part", 2 * STALE), (".new.part", 0)):
+    old, new, theirs = f".{'0' * 32}.part", f".{'1' * 32}.part", ".download.part"
+    for name, age in ((old, 2 * STALE), (new, 0), (theirs, 2 * STALE)):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (time.time() - age,) * 2)
     Manifest(tmp_path).open({}, overwrite=False)
-    assert [path.name for path in tmp_path.iterdir()] == [".new.part"]
+    assert {path.name for path in tmp_path.iterdir()} == {new, theirs}
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "汉"])
@@ -136,8 +137,9 @@ def test_what_is_being_written_stays_though_the_clock_of_the_file_server_is_wron
     there = time.time() + skew
     monkeypatch.setattr(os, "utime", lambda path, times=None: utime(path, times or (there, there)))
     manifest.parts.mkdir()
-    for name, age in (("written", 60), ("left", 2 * STALE)):
+    written, left = (f".{digit * 32}.part" for digit in "01")
+    for name, age in ((written, 60), (left, 2 * STALE)):
         (manifest.parts / name).touch()
         os.utime(manifest.parts / name, (there - age,) * 2)
     manifest.open({}, overwrite=False)
-    assert [path.name for path in manifest.parts.iterdir()] == ["written"]
+    assert [path.name for path in manifest.parts.iterdir()] == [written]

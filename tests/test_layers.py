@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "lightning_inv"
 LAYERS = [
-    {"regular"},
+    {"regular", "traces"},
     {"opening"},
     {"arrays", "configuration", "files", "fingerprints", "limits", "linalg", "locks", "memory", "messages"}
     | {"moments", "noise", "out_of_memory", "recipes", "settings"},

@@ -28,5 +28,6 @@ def test_overwrite_removes_all_that_a_run_has_left_and_nothing_else(tmp_path: Pa
 def test_overwrite_removes_nothing_where_no_run_has_been(tmp_path: Path) -> None:
     (tmp_path / "truth").mkdir()
     (tmp_path / "truth" / "mine.png").touch()
-    Manifest(tmp_path).open({"seed": 1, "solvers": {"ddrm": {}}}, overwrite=True)
+    with pytest.raises(ValueError, match=f"{tmp_path / 'truth'} holds files that no manifest in"):
+        Manifest(tmp_path).open({"seed": 1, "solvers": {"ddrm": {}}}, overwrite=True)
     assert (tmp_path / "truth" / "mine.png").exists()

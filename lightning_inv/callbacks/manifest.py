@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,10 @@ from typing import Any
 from torch import nn
 
 import lightning_inv
+from lightning_inv.callbacks.clearing import check_own, clear, holds_anything
 from lightning_inv.callbacks.journal import Journal, Record
 from lightning_inv.callbacks.own_code import code_digests
-from lightning_inv.callbacks.places import PICTURES, SHELF, name_fault
+from lightning_inv.callbacks.places import DONE, PICTURES, SHELF, name_fault
 from lightning_inv.configuration import texts
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
@@ -21,8 +21,6 @@ from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 from lightning_inv.regular import read_regular
 
-DONE = ("records", "tallies")
-"""Folders that tell what is done."""
 LONGEST = 2**28
 """The bytes of a manifest, at most."""
 MOST = 1e100
@@ -68,10 +66,11 @@ class Manifest:
         """Prepares the folder and says which images are done; arguments and errors are those of ``look``."""
         done, held = self.look(settings, overwrite, shared), self._held()
         differ = _different(settings, held)
-        if differ and overwrite and (held or self.journal.folder.exists()):  # else it is none of ours
-            self._clear(held)
-        remove_parts(self.parts, "*", STALE)  # left behind by a process that was killed
-        remove_parts(self.folder, age=STALE)
+        if differ and overwrite and held:  # else there is nothing of ours
+            for path in self._left(held):  # a kill leaves no record of lost pictures
+                clear(path)
+        for folder in (self.parts, self.folder):  # left behind by a process that was killed
+            remove_parts(folder, STALE)
         if differ:
             write_json(self.path, settings | {CHECKSUM: digest(settings)})
         return done
@@ -85,10 +84,13 @@ class Manifest:
             shared: Whether other runs may be writing to the folder; not with ``overwrite``.
 
         Raises:
-            ValueError: The folder holds results of other settings, or nobody can tell of which.
+            ValueError: The folder holds results of other settings, or nobody can tell of which, or files of
+                somebody else where results would be written or cleared.
         """
         done, held = self.done(), self._held()
         differ = _different(settings, held)
+        if differ:
+            self._check_left(settings, held)
         left = shared or any(self._left(held))  # by one that was killed before a record, too
         begun = bool(done) or any(self.tallies.glob("*")) or (bool(held) and left)
         if differ and begun and not overwrite:
@@ -97,18 +99,37 @@ class Manifest:
                 f"{self.folder} holds results of another run, which differs in: {', '.join(differ)}. "
                 f"Give --folder another name{anew}."
             )
-        return set() if differ and overwrite else done
+        if not (differ and overwrite):
+            return done
+        for path in self._left(held) if held else ():
+            check_own(path)
+        return set()
+
+    def _check_left(self, settings: dict[str, Any], held: dict[str, Any]) -> None:
+        """Raises ValueError if files lie where results would, and no run of ours can have left them."""
+        own = self._left(held) if held else ()
+        found = [path for path in self._left(settings) if path not in own and holds_anything(path)]
+        if found and (held or not self.path.exists()):  # or another shard has begun meanwhile
+            raise ValueError(
+                f"{found[0]} holds files that no manifest in {self.folder} tells of: move them away, or give "
+                "--folder another name."
+            )
 
     def done(self) -> set[int]:
         """The images that have a record."""
         return self.journal.indices()
 
+    def solvers(self) -> tuple[str, ...]:
+        """The solvers whose results the folder holds; errors are those of ``look``."""
+        return _solvers(self._held())
+
     def _held(self) -> dict[str, Any]:
         """The settings that the folder was made with; empty if it is new."""
         try:
             content = json.loads(read_regular(self.path, LONGEST))
-            told = content.pop(CHECKSUM, None)  # none before there was one
-            whole = told in (None, digest(content))
+            told = content.pop(CHECKSUM, None)
+            old = told is None and {"seed", "solvers"} <= content.keys()  # before there was one
+            whole = old or told == digest(content)
         except FileNotFoundError:
             return {}
         except (AttributeError, RecursionError, TypeError, ValueError):
@@ -122,16 +143,10 @@ class Manifest:
 
     def _left(self, held: dict[str, Any]) -> list[Path]:
         """The folders that a run of these settings has left: first those that tell what is done."""
-        solvers = told if isinstance(told := held.get("solvers"), dict) else ()
-        outputs = {f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")}
+        outputs = {f"{name}{end}" for name in _solvers(held) for end in ("", "_std", "_samples")}
         left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
         found = (path for path in self.folder.glob("*") if path.name in left)
         return sorted(found, key=lambda path: path.name not in DONE)
-
-    def _clear(self, held: dict[str, Any]) -> None:
-        """Removes what a run of other settings has left; a kill leaves no record of lost pictures."""
-        for path in self._left(held):
-            shutil.rmtree(path, ignore_errors=path.name not in DONE)
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""
@@ -152,6 +167,11 @@ class Manifest:
     def read(self, indices: range) -> list[Record]:
         """The records of these images, in order, of those that are done."""
         return list(self.each(indices))
+
+
+def _solvers(held: dict[str, Any]) -> tuple[str, ...]:
+    """The names of the solvers of a manifest."""
+    return tuple(told) if isinstance(told := held.get("solvers"), dict) else ()
 
 
 def _different(settings: dict[str, Any], held: dict[str, Any]) -> list[str]:

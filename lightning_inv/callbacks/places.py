@@ -5,22 +5,36 @@ somebody may have put there, is not followed; the folder itself may be one, as t
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lightning_inv.traces import has_configuration
+
+DONE = ("records", "tallies")
+"""Folders that tell what is done."""
 PICTURES = ("truth", "measurement", "grids")
 """Folders of pictures besides those of the solvers."""
 SHELF = 10_000
 """The pictures in one folder."""
 FOREIGN = ("hparams.yaml",)
 """Files that Lightning writes into the folder of a run, by way of links, too."""
+REPORTS = ("metrics.csv", "summary.json")
+"""Files that tell of a problem."""
+COMPARED = ("comparison.csv", "comparison.md", "comparison.png", "psnr_nfe.png", "psnr_seconds.png")
+"""Files that tell of several problems."""
+TRAINED = ("prior.safetensors", "samples.png")
+"""Files that a training writes besides its checkpoints."""
 LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""
 
 
-def check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str], samples: int = 1) -> None:
     """Finds names whose pictures cannot be written, or would be written elsewhere or over one another.
+
+    Args:
+        names: The names.
+        samples: The samples of each that are written, in a folder of its name, if there are several.
 
     Raises:
         ValueError: There is one; the message names it.
@@ -34,11 +48,29 @@ def check_names(names: Sequence[str]) -> None:
             why = why or "is that of two images"
             raise ValueError(f"the name {name!r} of an image {why}; files of results are made of it.")
         taken.add(file)
+    if samples > 1:
+        _check_samples(taken, samples)
     folders = {file.rpartition("/")[0] for file in taken}
     while folders := folders - {""}:
         if both := folders & taken:
             raise ValueError(f"{min(both)!r} would be the file of one image and the folder of another.")
         folders = {folder.rpartition("/")[0] for folder in folders}
+
+
+def _check_samples(taken: set[str], samples: int) -> None:
+    """Raises ValueError if a sample of one image would be the folder of samples of another."""
+    numbers = set(map("{:03d}".format, range(samples)))
+    for file in taken:
+        parts = file.removesuffix(".png").split("/")
+        for k, part in enumerate(parts[1:], 1):
+            number, suffix, rest = part.partition(".png")
+            if suffix and not rest and number in numbers:
+                first = "/".join(parts[:k])
+                if f"{first}.png" in taken:
+                    raise ValueError(
+                        f"the samples of the image {first!r} would lie in the folder of those of "
+                        f"{'/'.join(parts)!r}; files of results are made of these names."
+                    )
 
 
 def name_fault(name: Any) -> str:
@@ -67,18 +99,25 @@ def check_place(folder: Path, path: Path) -> None:
 
 
 def check_folders(folder: Path, problems: Mapping[str, Iterable[str]]) -> None:
-    """Raises ValueError if a place that a run writes to is a link.
+    """Raises ValueError if a place that a run writes to is a link, or no folder.
 
     Args:
         folder: The folder of the run.
         problems: The solvers of each problem.
     """
+    for place in written(folder, problems):
+        check_place(folder, place / "any")
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"{place} is in the place of a folder of results, but is none: move it away.")
+    check_foreign(folder)
+
+
+def written(folder: Path, problems: Mapping[str, Iterable[str]]) -> Iterator[Path]:
+    """The folders that a run writes to; arguments are those of ``check_folders``."""
     for problem, solvers in problems.items():
         pictures = [f"{name}{end}" for name in solvers for end in ("", "_std", "_samples")]
-        for name in ("records", "tallies", ".parts", *PICTURES, *pictures):
-            check_place(folder, folder / problem / name / "any")
-    check_place(folder, folder / "shards" / "any")
-    check_foreign(folder)
+        yield from (folder / problem / name for name in (*DONE, ".parts", *PICTURES, *pictures))
+    yield folder / "shards"
 
 
 def check_foreign(folder: Path) -> None:
@@ -103,10 +142,44 @@ def problems_in(folder: Path) -> list[str]:
     return sorted(path.parent.name for path in found if not (path.parent / "config.yaml").exists())
 
 
-def check_no_training(folder: Path) -> None:
-    """Raises ValueError if a folder holds a training, which goes on from the configuration there."""
+def check_no_other(folder: Path, problems: Sequence[str]) -> None:
+    """Raises ValueError if a restoration would write among what another run has left.
+
+    Args:
+        folder: The folder of the restoration.
+        problems: The names of its problems; none if there is but one, which has no name.
+    """
     if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
         raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
+    if own := [name for name in problems if (folder / name / "config.yaml").exists()]:
+        raise ValueError(f"{folder / own[0]} holds a run of its own; give --folder another name.")
+    around, alone = folder.resolve().parent, not (folder / "config.yaml").exists()
+    if alone and (folder / "manifest.json").exists() and (around / "config.yaml").exists():
+        raise ValueError(
+            f"{folder} holds results of a problem of the run in {around}; give --folder another name."
+        )
+    _check_replaced(folder, ["config.yaml", *REPORTS, *(COMPARED if problems else ())])
+    for name in problems:
+        _check_replaced(folder / name, REPORTS)
+
+
+def check_no_restoration(folder: Path) -> None:
+    """Raises ValueError if a training would write among what another run, or somebody, has left."""
+    check_no_results(folder)
+    _check_replaced(folder, ["config.yaml", *TRAINED])
+
+
+def _check_replaced(folder: Path, names: Iterable[str]) -> None:
+    """Raises ValueError if a file of a run would replace what no run has left; a link may go."""
+    known = (folder / "checkpoints").is_dir() or (folder / "manifest.json").exists()
+    ours = known or has_configuration(folder) or bool(problems_in(folder))
+    for path in (folder / name for name in names):
+        if path.is_symlink() or not path.exists() or (ours and path.is_file()):
+            continue
+        raise ValueError(
+            f"{path} is in the place of a file that is written here, but no run has left it: move it away, "
+            "or give --folder another name."
+        )
 
 
 def check_no_results(folder: Path) -> None:

@@ -12,12 +12,14 @@ from lightning.pytorch.callbacks import BasePredictionWriter
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
+from lightning_inv.callbacks.inputs import check_inputs
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
 from lightning_inv.callbacks.places import check_folders, check_names, check_place, problems_in
 from lightning_inv.callbacks.scores import score
 from lightning_inv.callbacks.spread import SampleFiles, record
+from lightning_inv.data import ImageDataModule
 from lightning_inv.modules import Restoration, Restored
 
 WRITERS = 8
@@ -59,9 +61,10 @@ class ResultWriter(BasePredictionWriter):
         }
         if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
-        check_names(data.selected().names)
+        check_names(data.selected().names, 1 if pl_module.spread_samples else pl_module.samples)
         solvers = {name: work.solvers for name, work in pl_module.work.items()}
         told(trainer, lambda: check_folders(self.folder, solvers))
+        told(trainer, lambda: self._check_inputs(solvers, data, pl_module))
         settings = told(trainer, lambda: settings_of(pl_module, data, str(trainer.precision)))
         data.finished = told(trainer, lambda: self._done(settings, shared, Manifest.look))
         data.verify_left()
@@ -69,6 +72,13 @@ class ResultWriter(BasePredictionWriter):
         data.finished = told(trainer, lambda: self._done(settings, shared, Manifest.open))
         data.drawn = told(trainer, lambda: [files.drawn() for files in self.sample_files.values()])
         data.samples = pl_module.samples if pl_module.spread_samples else None
+
+    def _check_inputs(
+        self, solvers: dict[str, dict[str, Any]], data: ImageDataModule, module: Restoration
+    ) -> None:
+        """Raises ValueError if what is read would be written over, or cleared with results of before."""
+        all_of_them = {name: {*own, *self.manifests[name].solvers()} for name, own in solvers.items()}
+        check_inputs(self.folder, all_of_them, data.selected(), module.work.values())
 
     def _done(
         self, settings: dict[str, dict[str, Any]], shared: bool, ask: Callable[..., set[int]]

@@ -6,8 +6,9 @@ one. In training they are keyed by ``number``, its place in the stream of all th
 """
 
 import abc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -67,6 +68,10 @@ class ImageDataset(Dataset, abc.ABC):
                     f"0 to {classes - 1}."
                 )
 
+    def sources(self) -> Iterable[Path]:
+        """The files on disks that are read, of those that their users name."""
+        return ()
+
     def by_shape(self) -> list[list[int]]:
         """The indices of images, in groups of one shape."""
         return grouped(range(len(self)), self.shapes)
@@ -96,6 +101,9 @@ class First(ImageDataset):
 
     def shapes(self, index: int) -> Shapes:
         return self.images.shapes(index)
+
+    def sources(self) -> Iterable[Path]:
+        return self.images.sources()
 
     def fingerprint(self) -> Any:
         return [self.images.fingerprint(), len(self)]

@@ -23,7 +23,7 @@ from lightning_inv.data.image_files import (
 
 
 class ImageFolder(ImageDataModule):
-    """The images of a folder and of all folders in it.
+    """The images of a folder and of all folders in it, but for those that runs write to.
 
     Each image belongs to "val" or "train" by a hash of its path, so that the split stays as it is when
     images are added. The split "all" holds both.

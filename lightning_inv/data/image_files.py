@@ -20,6 +20,7 @@ from lightning_inv.data.decoding import check_length, decode, image_shape, verif
 from lightning_inv.data.picture import Picture
 from lightning_inv.data.values import Misfit
 from lightning_inv.files import file_digest
+from lightning_inv.traces import is_locked, is_run
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".npy"})
 
@@ -30,14 +31,22 @@ CONTENTS = 10_000
 def find_images(root: Path) -> list[Path]:
     """The image files below ``root``, sorted by their relative path.
 
+    Folders below it that runs write to are left out, with all in them: pictures of results come and go.
+
     Raises:
         FileNotFoundError: There is no such folder, or no image in it.
+        ValueError: A run writes to the folder itself.
     """
+    if is_locked(root):
+        raise ValueError(
+            f"{root} is the folder of a run that is at work, or was killed: its results would be taken for "
+            "images. Give --folder another name."
+        )
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}.")
     named = (
         Path(folder, name)
-        for folder, _, names in os.walk(root)
+        for folder, names in _folders(root)
         for name in names
         if not name.startswith(".") and name[name.rfind(".") :].lower() in SUFFIXES
     )
@@ -45,6 +54,15 @@ def find_images(root: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"no image ({', '.join(sorted(SUFFIXES))}) in {root} or below.")
     return sorted(files, key=Path.as_posix)
+
+
+def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """All folders with the files in each, but for those of runs below ``root``."""
+    for folder, folders, names in os.walk(root):
+        if folder != str(root) and is_run(folder, names):
+            folders.clear()
+        else:
+            yield folder, names
 
 
 def image_names(root: Path, files: Sequence[Path]) -> list[str]:
@@ -164,6 +182,9 @@ class FolderDataset(ImageDataset):
         if self.size is None and index not in self._sizes:
             self._sizes[index] = image_size(self.files[index], self.channels)
         return {self.key: (self.channels, *(self.size or self._sizes[index]))}
+
+    def sources(self) -> Sequence[Path]:
+        return self.files
 
     def fingerprint(self) -> list[Any]:
         step = max(1, -(-len(self.files) // CONTENTS))

@@ -30,6 +30,9 @@ class _Measured(ImageDataset):
         truth = {} if self.truth is None else self.truth.shapes(index)
         return {**self.measurements.shapes(index), **truth}
 
+    def sources(self) -> list[Path]:
+        return [*self.measurements.sources(), *(self.truth.sources() if self.truth else ())]
+
     def fingerprint(self) -> list[Any]:
         return [self.measurements.fingerprint(), self.truth.fingerprint() if self.truth else None]
 

@@ -1,5 +1,6 @@
 """Photographs at their own size."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ class _Cut(ImageDataset):
                 f"{self.whole.files[index]} has {H} x {W} pixels, fewer than data.multiple={self.multiple}."
             )
         return {"image": (C, H - H % self.multiple, W - W % self.multiple)}
+
+    def sources(self) -> Sequence[Path]:
+        return self.whole.sources()
 
     def fingerprint(self) -> list[Any]:
         return [self.whole.fingerprint(), self.multiple]

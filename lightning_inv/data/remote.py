@@ -61,6 +61,9 @@ class _Remote(ImageDataset):
     def shapes(self, index: int) -> Shapes:
         return {"image": (self.channels, *self.size)}
 
+    def sources(self) -> list[Path]:
+        return [] if self.files.remote else [Path(self.files.root, self.files.names[k]) for k in self.places]
+
     def fingerprint(self) -> list[Any]:
         sizes = [self.files.size(place) for place in self.places]
         return [list(self.names), sizes, self.channels, self.size, self.value_range]
