@@ -3,6 +3,7 @@
 import sys
 import time
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from lightning_inv.callbacks import (
     naming,
     report,
 )
+from lightning_inv.callbacks.beginning import check_beginning
 from lightning_inv.callbacks.manifest import Manifest
-from lightning_inv.callbacks.places import check_no_results, check_no_training
+from lightning_inv.callbacks.places import check_no_training
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
@@ -128,7 +130,8 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors(), cli.at_work(check=check_no_results):
+    check = partial(check_beginning, ckpt_path=cli.config.ckpt_path, trainer=trainer)
+    with cli.plain_errors(), cli.at_work(check=check):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
         for path in (*requeued, *([] if begun is None else [begun])):
