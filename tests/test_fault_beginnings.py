@@ -2,12 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers import refusal
-from trainings import words
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback
+from trainings import checkpoint, words
 
 from lightning_inv.cli import train
+from lightning_inv.modules import PriorTraining
 
 pytestmark = pytest.mark.faults
 
@@ -28,3 +32,37 @@ def test_a_trial_does_not_write_over_a_training(run: Path, more: list[str], caps
     said = refusal(train, words(run, "--trainer.fast_dev_run=true", *more), capsys)
     assert f"{run} already holds a run; give trainer.fast_dev_run another --folder." in " ".join(said.split())
     assert contents(run) == before
+
+
+def score(run: Path) -> tuple[int, float]:
+    """The step and the loss of the best checkpoint, as it tells them itself."""
+    found = checkpoint(run, "best")
+    (state,) = (state for state in found["callbacks"].values() if "best_model_score" in state)
+    return found["global_step"], float(state["best_model_score"])
+
+
+def test_a_training_whose_folder_was_moved_keeps_its_best(run: Path, tmp_path: Path) -> None:
+    before, moved = score(run), run.rename(tmp_path / "moved")
+    train(
+        words(moved, "--ckpt_path=last", "--trainer.max_steps=8", "--trainer.callbacks", f"{__name__}.Spoil")
+    )
+    assert checkpoint(moved)["global_step"] == 8
+    assert score(moved) == before
+
+
+class Spoil(Callback):
+    """Makes the weights worse than they were, in every step."""
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: PriorTraining, *_: Any) -> None:
+        for weights in pl_module.parameters():
+            weights.data.mul_(2)
+
+
+def test_a_training_that_goes_on_in_another_folder_has_a_best_of_its_own(run: Path, tmp_path: Path) -> None:
+    """And names no file of the folder that it comes from."""
+    begun = str(run / "checkpoints" / "last.ckpt")
+    spoil = ["--trainer.callbacks", f"{__name__}.Spoil"]
+    train(words(tmp_path / "new", "--ckpt_path", begun, "--trainer.max_steps=8", *spoil))
+    assert score(tmp_path / "new")[0] == 8
+    states = checkpoint(tmp_path / "new")["callbacks"]
+    assert str(run) not in str(states)

@@ -1,5 +1,6 @@
 """Checkpoints of a training: when they are written, and which one a run goes on from."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from lightning_inv.callbacks.checkpoint_io import read_checkpoint
+from lightning_inv.callbacks.checkpoint_io import PATHS, read_checkpoint
 from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
 from lightning_inv.modules.sharding import finite
 
-LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
-"""What a run goes on from: the newest checkpoint, and the one before."""
+NEW, LAST, PREVIOUS = "new.ckpt", "last.ckpt", "previous.ckpt"
+"""What a run goes on from: a checkpoint that has not its name yet, the newest, and the one before."""
 GOES_ON = ("last", "auto")
 """What ``ckpt_path`` may be instead of a path: the newest checkpoint; the same, if there is one."""
 TOGETHER = (SIGTERMException, FloatingPointError)
@@ -60,6 +61,17 @@ class Checkpoints(ModelCheckpoint):
         self.last_every = last_every
         self.begun, self.saved, self.went_back = 0, -1, False
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over the best as far as its file lies in this folder, wherever the folder was before."""
+
+        def here(path: str) -> str:
+            return str(Path(self.dirpath) / Path(path).name) if path else ""
+
+        best = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        if all(os.path.isfile(path) and Path(path).name not in (NEW, LAST, PREVIOUS) for path in best):
+            paths = {name: here(state_dict[name]) for name in PATHS}
+            super().load_state_dict({**state_dict, **paths, "best_k_models": best, "dirpath": self.dirpath})
+
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
             remove_parts(Path(self.dirpath))
@@ -95,7 +107,7 @@ class Checkpoints(ModelCheckpoint):
             self._save_last(trainer, together)
 
     def _save_last(self, trainer: Trainer, together: bool = True) -> None:
-        new, last, previous = (Path(self.dirpath) / name for name in ("new.ckpt", LAST, PREVIOUS))
+        new, last, previous = (Path(self.dirpath) / name for name in (NEW, LAST, PREVIOUS))
         if together:
             _check_finite(trainer)
             trainer.save_checkpoint(new, weights_only=False)
