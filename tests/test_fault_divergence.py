@@ -2,17 +2,21 @@
 
 import math
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import refusal
+import torch
+from helpers import refusal, tiny_prior
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
-from trainings import checkpoint, words
+from trainings import checkpoint, trained, words
 
+from lightning_inv.callbacks import PriorFile
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
+from lightning_inv.modules.running_means import best_of
 
 pytestmark = pytest.mark.faults
 MILESTONES = (
@@ -114,3 +118,36 @@ def test_numbers_that_are_not_finite_are_not_saved_and_end_the_training(
         kept = checkpoint(tmp_path / "run", name)
         assert kept["global_step"] == step
         assert all(weights.isfinite().all() for weights in kept["state_dict"].values())
+
+
+def test_a_training_that_ends_without_finite_weights_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    descent = ["--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=.inf", "--trainer.max_steps=1"]
+    said = refusal(train, words(tmp_path / "run", *descent), capsys)
+    assert "are not finite at step 1" in said
+    assert not list(tmp_path.glob("run/**/*.ckpt"))
+    assert not (tmp_path / "run" / "prior.safetensors").exists()
+
+
+@pytest.mark.parametrize(("lr", "half"), [(math.inf, False), (1e6, True)], ids=["32 bits", "16 bits"])
+def test_a_prior_that_would_not_be_finite_in_its_file_is_not_written(
+    tmp_path: Path, lr: float, half: bool
+) -> None:
+    descent = partial(torch.optim.SGD, lr=lr)
+    keep = PriorFile(str(tmp_path), half=half)
+    with pytest.raises(
+        FloatingPointError, match=r"prior\.safetensors is not written: the averaged weights are"
+    ):
+        trained([keep], tmp_path, 1, optimizer=descent)
+    assert not keep.path.exists()
+
+
+@pytest.mark.parametrize("life", [math.nan, math.inf])
+def test_half_lives_that_are_not_finite_are_refused(life: float) -> None:
+    with pytest.raises(ValueError, match=r"model\.ema_half_lives must be positive steps, got \[100\.0, "):
+        PriorTraining(tiny_prior(), ema_half_lives=[100.0, life])
+
+
+def test_a_mean_whose_loss_is_nan_is_not_the_best() -> None:
+    assert best_of(torch.tensor([[math.nan, 1.0], [3.0, 4.0], [2.0, 2.5]])) == 2

@@ -18,7 +18,7 @@ from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
-from lightning_inv.modules.sharding import whole_weights
+from lightning_inv.modules.sharding import finite, whole_weights
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
@@ -95,6 +95,7 @@ class PriorFile(Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        self._check_finite(trainer, pl_module)
         weights = whole_weights(pl_module.averaged.state_dict())  # of all ranks
         if not trainer.is_global_zero:
             return
@@ -109,6 +110,17 @@ class PriorFile(Callback):
             **self.provenance,
         }
         save_prior(self.path, pl_module.averaged, told, self.half, weights)
+
+    def _check_finite(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        """Raises FloatingPointError on all ranks where a weight to be written is not finite."""
+        weights = pl_module.averaged.parameters()
+        found = finite(weight.half() if self.half else weight for weight in weights)
+        if not trainer.strategy.reduce_boolean_decision(found):
+            raise FloatingPointError(
+                f"{self.path} is not written: the averaged weights are not finite"
+                f"{' in 16 bits' if self.half else ''} at step {trainer.global_step}. Lower the learning rate"
+                f"{' or give prior.half=false' if self.half else ''}."
+            )
 
 
 class SampleGrid(Callback):
