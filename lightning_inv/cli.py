@@ -36,7 +36,7 @@ from lightning_inv.callbacks import (
     naming,
     report,
 )
-from lightning_inv.callbacks.beginning import check_beginning
+from lightning_inv.callbacks.beginning import check_beginning, check_callbacks
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.places import check_no_training
 from lightning_inv.callbacks.shards import finish_shard
@@ -134,7 +134,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     with cli.plain_errors(), cli.at_work(check=check):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
-        for path in (*requeued, *([] if begun is None else [begun])):
+        paths = [*requeued, *([] if begun is None else [begun])]
+        check_callbacks(trainer.callbacks, goes_on=bool(paths))
+        for path in paths:
             check_checkpoint(Path(path))
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)

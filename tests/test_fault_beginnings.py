@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from helpers import refusal
@@ -27,7 +28,9 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 
 @pytest.mark.parametrize("more", [[], ["--ckpt_path=last"]], ids=["anew", "going on"])
-def test_a_trial_does_not_write_over_a_training(run: Path, more: list[str], capsys) -> None:
+def test_a_trial_does_not_write_over_a_training(
+    run: Path, more: list[str], capsys: pytest.CaptureFixture
+) -> None:
     before = contents(run)
     said = refusal(train, words(run, "--trainer.fast_dev_run=true", *more), capsys)
     assert f"{run} already holds a run; give trainer.fast_dev_run another --folder." in " ".join(said.split())
@@ -66,3 +69,45 @@ def test_a_training_that_goes_on_in_another_folder_has_a_best_of_its_own(run: Pa
     assert score(tmp_path / "new")[0] == 8
     states = checkpoint(tmp_path / "new")["callbacks"]
     assert str(run) not in str(states)
+
+
+FINDERS = {"LearningRateFinder": "num_training_steps: 8, attr_name: seed", "BatchSizeFinder": "max_trials: 1"}
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_a_callback_that_begins_anew_is_refused_where_a_training_goes_on(
+    run: Path, name: str, capsys: pytest.CaptureFixture
+) -> None:
+    before = contents(run)
+    given = with_callback(run, name, FINDERS[name])
+    said = " ".join(refusal(train, [*given, "--ckpt_path=last"], capsys).split())
+    assert f"{name} begins a training anew; take it out of the configuration to go on" in said
+    assert contents(run) == before
+
+
+def test_a_schedule_of_accumulation_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    given = with_callback(tmp_path / "run", "GradientAccumulationScheduler", "scheduling: {'0': 1, '1': 2}")
+    said = " ".join(refusal(train, given, capsys).split())
+    assert "GradientAccumulationScheduler is not supported" in said
+    assert "give trainer.accumulate_grad_batches instead" in said
+    assert not (tmp_path / "run").exists()
+
+
+def with_callback(run: Path, name: str, settings: str) -> list[str]:
+    """The arguments of a training with a callback of Lightning."""
+    more = run.parent / "more.yaml"
+    more.write_text(f"trainer: {{callbacks: [{{class_path: {name}, init_args: {{{settings}}}}}]}}")
+    return words(run, "--config", str(more))
+
+
+def test_what_killed_trials_of_settings_left_is_removed_and_nothing_else(run: Path) -> None:
+    left = [run / f".{name}_{uuid4()}.ckpt" for name in ("lr_find", "scale_batch_size")]
+    kept = [run / ".lr_find_mine.ckpt", run / "lr_find.ckpt", run / f".lr_find_{uuid4()}.ckpt.txt"]
+    for path in (*left, *kept):
+        path.write_bytes(b"a trial")
+    folder, link = (run / f".lr_find_{uuid4()}.ckpt" for _ in range(2))
+    folder.mkdir()
+    link.symlink_to(kept[0])
+    train(words(run, "--ckpt_path=last"))
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in (*kept, folder, link))

@@ -1,15 +1,28 @@
 """What is looked at before a training begins, so that it spoils no other one."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning import Trainer
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    Callback,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+)
 
 from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.places import check_foreign, check_no_results, check_place
 
+TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
+"""Files of Lightning's callbacks that try settings; where one was killed, its file is left in the folder."""
+
 
 def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> None:
-    """Finds out whether a training may begin in a folder; to be asked by one rank, which holds it.
+    """Finds out whether a training may begin in a folder, and removes what trials of settings left there.
+
+    To be asked by one rank, which holds the folder.
 
     Args:
         folder: The folder of the run.
@@ -24,6 +37,33 @@ def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> No
     check_place(folder, checkpoints / "any")
     check_foreign(folder)
     _check_other_run(folder, checkpoints, ckpt_path, bool(trainer.fast_dev_run))
+    for path in folder.glob(".*.ckpt"):
+        if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
+
+
+def check_callbacks(callbacks: Sequence[Callback], goes_on: bool) -> None:
+    """Finds callbacks with which a training could not go on exactly.
+
+    Args:
+        callbacks: The callbacks of the trainer.
+        goes_on: Whether the training goes on from a checkpoint.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for callback in callbacks:
+        name = type(callback).__name__
+        if isinstance(callback, GradientAccumulationScheduler):
+            raise ValueError(
+                f"trainer.callbacks: {name} is not supported, a training could not go on exactly; "
+                "give trainer.accumulate_grad_batches instead."
+            )
+        if goes_on and isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            raise ValueError(
+                f"trainer.callbacks: {name} begins a training anew; take it out of the configuration to go "
+                "on from a checkpoint."
+            )
 
 
 def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, trial: bool) -> None:
