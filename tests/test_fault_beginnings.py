@@ -1,5 +1,7 @@
 """Trainings that begin where another one lies, or where they could not be written, spoil nothing."""
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from trainings import checkpoint, words
 
+from lightning_inv.callbacks import beginning
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 
@@ -111,3 +114,54 @@ def test_what_killed_trials_of_settings_left_is_removed_and_nothing_else(run: Pa
     train(words(run, "--ckpt_path=last"))
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in (*kept, folder, link))
+
+
+FILES = ["prior.safetensors", "samples.png", "quality.json", "config.yaml"]
+CHECKPOINTS = [f"checkpoints/{name}.ckpt" for name in ("new", "last", "previous", "best")]
+
+
+@pytest.mark.parametrize("place", [*FILES, *CHECKPOINTS])
+def test_a_folder_in_the_place_of_a_file_is_told_before_any_work(
+    run: Path, place: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / place).unlink(missing_ok=True)
+    (run / place).mkdir()
+    before = contents(run)
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it began"))
+    said = " ".join(refusal(train, words(run, "--ckpt_path=last"), capsys).split())
+    assert f"{run / place} is in the place of a file that is written here, but is none" in said
+    assert contents(run) == before
+
+
+@pytest.mark.parametrize("why", ["a file", "read-only"])
+def test_a_folder_of_checkpoints_that_cannot_be_written_to_is_told_before_any_work(
+    run: Path, why: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The superuser may write anywhere, so that the system's answer is made up."""
+    folder, begun = (
+        run / "checkpoints",
+        str(shutil.copy(run / "checkpoints" / "last.ckpt", run / "begun.ckpt")),
+    )
+    if why == "a file":
+        shutil.rmtree(folder)
+        folder.write_bytes(b"")
+    else:
+        monkeypatch.setattr(beginning, "NamedTemporaryFile", refuse)
+        begun = "last"
+    monkeypatch.setattr(Trainer, "fit", lambda *_, **__: pytest.fail("it began"))
+    said = " ".join(refusal(train, words(run, "--ckpt_path", begun), capsys).split())
+    assert f"nothing can be written to {folder}: " in said
+
+
+def refuse(dir: Path, **_: Any) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
+
+
+def test_a_link_in_the_place_of_a_checkpoint_is_replaced(run: Path, tmp_path: Path) -> None:
+    last, kept = run / "checkpoints" / "last.ckpt", tmp_path / "elsewhere.ckpt"
+    last.rename(kept)
+    last.symlink_to(kept)
+    before = kept.read_bytes()
+    train(words(run, "--ckpt_path=last", "--trainer.max_steps=7"))
+    assert checkpoint(run)["global_step"] == 7
+    assert kept.read_bytes() == before

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import (
@@ -12,9 +13,11 @@ from lightning.pytorch.callbacks import (
     LearningRateFinder,
 )
 
-from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
-from lightning_inv.callbacks.places import check_foreign, check_no_results, check_place
+from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
+from lightning_inv.callbacks.places import check_files, check_foreign, check_no_results, check_place
 
+WRITTEN = ("config.yaml", "prior.safetensors", "samples.png", "quality.json", "neighbours.png")
+"""Files that a training writes besides its checkpoints."""
 TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
 """Files of Lightning's callbacks that try settings; where one was killed, its file is left in the folder."""
 
@@ -30,13 +33,19 @@ def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> No
         trainer: The trainer.
 
     Raises:
-        ValueError: The folder holds results, another training, or a link that leads away.
+        ValueError: The folder holds results, another training, a link that leads away, or what is no file in
+            the place of one.
+        OSError: Nothing can be written to the folder of checkpoints.
     """
     checkpoints = Path(checkpoint_folder(str(folder)))
     check_no_results(folder)
     check_place(folder, checkpoints / "any")
     check_foreign(folder)
     _check_other_run(folder, checkpoints, ckpt_path, bool(trainer.fast_dev_run))
+    own = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+    _check_files(folder, WRITTEN)
+    _check_files(checkpoints, (NEW, LAST, PREVIOUS, *(f"{callback.filename}.ckpt" for callback in own)))
+    _check_writable(checkpoints)
     for path in folder.glob(".*.ckpt"):
         if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink()
@@ -64,6 +73,21 @@ def check_callbacks(callbacks: Sequence[Callback], goes_on: bool) -> None:
                 f"trainer.callbacks: {name} begins a training anew; take it out of the configuration to go "
                 "on from a checkpoint."
             )
+
+
+def _check_files(folder: Path, names: Sequence[str]) -> None:
+    """Raises ValueError if what is no file is in the place of one; a link is replaced, not followed."""
+    check_files(folder, [name for name in names if not (folder / name).is_symlink()])
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises OSError if a folder is there, but no file can be written to it."""
+    try:
+        if folder.exists():
+            with NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
+                pass  # where it is left, it is removed with what else was being written
+    except OSError as error:
+        raise OSError(f"nothing can be written to {folder}: {error.strerror}.") from error
 
 
 def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, trial: bool) -> None:
