@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,9 +12,10 @@ import pytest
 from helpers import refusal
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
-from trainings import checkpoint, words
+from trainings import assert_same_training, checkpoint, words
 
-from lightning_inv.callbacks import beginning
+from lightning_inv.callbacks import Checkpoints, beginning
+from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 
@@ -165,3 +167,64 @@ def test_a_link_in_the_place_of_a_checkpoint_is_replaced(run: Path, tmp_path: Pa
     train(words(run, "--ckpt_path=last", "--trainer.max_steps=7"))
     assert checkpoint(run)["global_step"] == 7
     assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_a_newest_checkpoint_that_the_system_does_not_let_be_read_is_told_and_stays(
+    run: Path, number: int, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, last, before = zipfile.ZipFile, run / "checkpoints" / "last.ckpt", contents(run)
+
+    def fails(path: Path, *more: Any) -> zipfile.ZipFile:
+        if path == last:
+            raise OSError(number, os.strerror(number), str(path))
+        return usual(path, *more)
+
+    monkeypatch.setattr(zipfile, "ZipFile", fails)
+    said = " ".join(refusal(train, words(run, "--ckpt_path=last", "--trainer.max_steps=9"), capsys).split())
+    assert f"{last} cannot be read: {os.strerror(number)}." in said
+    assert contents(run) == before
+
+
+def test_a_folder_that_is_called_as_what_was_being_written_is_passed_over(run: Path) -> None:
+    folder = run / "checkpoints" / ".x.part"
+    folder.mkdir()
+    train(words(run, "--ckpt_path=last", "--trainer.max_steps=7"))
+    assert checkpoint(run)["global_step"] == 7
+    assert folder.is_dir()
+
+
+class Killed(BaseException):
+    """The end of a process."""
+
+
+@pytest.mark.parametrize(("target", "step"), [("previous.ckpt", 3), ("last.ckpt", 2)])
+def test_a_run_killed_while_its_checkpoint_takes_its_name_goes_on_from_that_checkpoint(
+    straight: Path, tmp_path: Path, target: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.replace
+
+    def killed(path: Path, to: Path) -> Path:
+        if Path(to).name == target and path.name != target and (path.parent / "previous.ckpt").exists():
+            raise Killed
+        return rename(path, to)
+
+    run, often = tmp_path / "run", "--checkpoint.last_every=1"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        patch.setattr(Checkpoints, "on_exception", lambda *_: None)
+        with pytest.raises(Killed):
+            train(words(run, often))
+    assert checkpoint(run, "new")["global_step"] == step
+    assert newest(run / "checkpoints") == run / "checkpoints" / "new.ckpt"
+    train(words(run, often, "--ckpt_path=last"))
+    assert_same_training(run, straight)
+    assert not (run / "checkpoints" / "new.ckpt").exists()
+
+
+def test_a_checkpoint_without_its_name_that_is_damaged_gives_way_to_the_newest(run: Path) -> None:
+    (run / "checkpoints" / "new.ckpt").write_bytes(b"half")
+    with pytest.warns(
+        UserWarning, match=r"new\.ckpt cannot be read, it is cut off or damaged; going on from"
+    ):
+        assert newest(run / "checkpoints") == run / "checkpoints" / "last.ckpt"

@@ -1,7 +1,7 @@
 """Checkpoints of a training: when they are written, and which one a run goes on from."""
 
+import errno
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +159,17 @@ def checkpoint_of(ckpt_path: str | None, folder: Path) -> str | Path | None:
 def newest(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run; None where there is none at all.
 
-    Where it is that before, because the newest is cut off or damaged, a warning says so.
+    That of a run which was killed before it was renamed is newer than ``last.ckpt``. Where it is one before,
+    because the newest is cut off or damaged, a warning says so.
 
     Args:
         folder: The folder of checkpoints.
 
     Raises:
         ValueError: There are checkpoints, but none is whole.
+        OSError: The system does not let one be read, which says nothing of what it holds.
     """
-    found = [path for path in (folder / LAST, folder / PREVIOUS) if path.exists()]
+    found = [path for path in (folder / name for name in (NEW, LAST, PREVIOUS)) if path.exists()]
     whole = next(filter(_is_whole, found), None)
     if found and whole is None:
         raise ValueError(f"{' and '.join(map(str, found))} cannot be read: cut off or damaged.")
@@ -179,6 +181,14 @@ def newest(folder: Path) -> Path | None:
 
 
 def _is_whole(path: Path) -> bool:
-    with suppress(FileNotFoundError, ValueError):
+    """Whether a file holds a whole checkpoint."""
+    try:
         return bool(read_checkpoint(path, mapped=True))
-    return False
+    except FileNotFoundError:
+        return False
+    except ValueError as error:
+        system = error.__context__
+        # Where offsets in it are damaged, the answer of the system is EINVAL.
+        if isinstance(system, OSError) and system.errno not in (None, errno.EINVAL):
+            raise OSError(f"{path} cannot be read: {system.strerror}.") from error
+        return False
