@@ -36,8 +36,9 @@ from lightning_inv.callbacks import (
     naming,
     report,
 )
+from lightning_inv.callbacks.beginning import check_beginning, check_callbacks
 from lightning_inv.callbacks.manifest import Manifest
-from lightning_inv.callbacks.places import check_no_other, check_no_restoration
+from lightning_inv.callbacks.places import check_no_other
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
@@ -129,8 +130,10 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     trainer = cli.trainer
     if chosen:
         say(trainer, chosen)
-    with cli.plain_errors(), cli.at_work(check=check_no_restoration):
+    check = partial(check_beginning, ckpt_path=cli.config.ckpt_path, trainer=trainer)
+    with cli.plain_errors(), cli.at_work(check=check):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
+        check_callbacks(trainer.callbacks, goes_on=begun is not None)
         if begun is not None:
             check_checkpoint(Path(begun))
         with naming(trainer):

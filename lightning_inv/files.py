@@ -51,7 +51,7 @@ def remove_parts(folder: Path, age: float | None = None) -> None:
     oldest = time_in(folder) - age if parts and age is not None else math.inf
     for part in parts:
         with suppress(FileNotFoundError):  # just renamed by one that runs
-            if part.stat().st_mtime < oldest:
+            if part.is_file() and part.stat().st_mtime < oldest:
                 part.unlink()
 
 

@@ -23,7 +23,7 @@ REPORTS = ("metrics.csv", "summary.json")
 """Files that tell of a problem."""
 COMPARED = ("comparison.csv", "comparison.md", "comparison.png", "psnr_nfe.png", "psnr_seconds.png")
 """Files that tell of several problems."""
-TRAINED = ("prior.safetensors", "samples.png")
+TRAINED = ("prior.safetensors", "samples.png", "quality.json", "neighbours.png")
 """Files that a training writes besides its checkpoints."""
 LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""

@@ -12,15 +12,13 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 import lightning_inv
-from lightning_inv.callbacks.checkpoints import GOES_ON, checkpoint_folder
 from lightning_inv.callbacks.logging import tensorboard
 from lightning_inv.callbacks.pictures import write_png
-from lightning_inv.callbacks.places import check_foreign, check_place
 from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.denoisers import SizedDenoiser
 from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
-from lightning_inv.modules.sharding import whole_weights
+from lightning_inv.modules.sharding import finite, whole_weights
 from lightning_inv.noise import NoiseStream
 from lightning_inv.priors import save_prior
 from lightning_inv.solvers import Problem, Unconditional
@@ -97,6 +95,7 @@ class PriorFile(Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        self._check_finite(trainer, pl_module)
         weights = whole_weights(pl_module.averaged.state_dict())  # of all ranks
         if not trainer.is_global_zero:
             return
@@ -111,6 +110,17 @@ class PriorFile(Callback):
             **self.provenance,
         }
         save_prior(self.path, pl_module.averaged, told, self.half, weights)
+
+    def _check_finite(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        """Raises FloatingPointError on all ranks where a weight to be written is not finite."""
+        weights = pl_module.averaged.parameters()
+        found = finite(weight.half() if self.half else weight for weight in weights)
+        if not trainer.strategy.reduce_boolean_decision(found):
+            raise FloatingPointError(
+                f"{self.path} is not written: the averaged weights are not finite"
+                f"{' in 16 bits' if self.half else ''} at step {trainer.global_step}. Lower the learning rate"
+                f"{' or give prior.half=false' if self.half else ''}."
+            )
 
 
 class SampleGrid(Callback):
@@ -209,28 +219,10 @@ class ImagesPerSecond(Callback):
 
 
 class SaveTrainConfig(SaveConfig):
-    """Saves the configuration; refuses a folder that holds another run, unless it goes on with that run."""
+    """Saves the configuration when a checkpoint to go on from has been read: it is that of this run."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        problem = trainer.strategy.broadcast(self._problem())  # of one rank, so that all stop or none
-        if problem:
-            raise ValueError(problem)
-
-    def _problem(self) -> str | None:
-        """Why this run must not begin, if so."""
-        folder, path = Path(checkpoint_folder(self.config.folder)), self.config.ckpt_path
-        try:
-            check_place(Path(self.config.folder), folder / "any")
-            check_foreign(Path(self.config.folder))
-        except ValueError as error:
-            return str(error)
-        own = path in GOES_ON or (path is not None and Path(path).resolve().parent == folder.resolve())
-        if any(folder.glob("*.ckpt")) and not own:
-            return (
-                f"{self.config.folder} already holds a run; give --folder another name, "
-                "or --ckpt_path last to go on with it."
-            )
-        return None
+        """Nothing yet."""
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        super().setup(trainer, pl_module, "fit")  # a checkpoint has been read: it is that of this run
+        super().setup(trainer, pl_module, "fit")

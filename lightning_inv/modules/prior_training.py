@@ -1,5 +1,6 @@
 """Training of a prior."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -93,7 +94,8 @@ class PriorTraining(LightningModule):
             raise ValueError(f"model.ema_decay must be in [0, 1), got {ema_decay}.")
         if not 1 <= noise_levels <= denoiser.schedule.T:
             raise ValueError(f"model.noise_levels must be in [1, {denoiser.schedule.T}], got {noise_levels}.")
-        if ema_half_lives is not None and not (ema_half_lives and min(ema_half_lives) > 0):
+        lives = [1.0] if ema_half_lives is None else ema_half_lives
+        if not (lives and all(0 < life < math.inf for life in lives)):
             raise ValueError(f"model.ema_half_lives must be positive steps, got {list(ema_half_lives)}.")
         self.denoiser, self.optimizer, self.lr_scheduler = denoiser, optimizer, lr_scheduler
         self.weighting, self.start_from = weighting, start_from

@@ -9,8 +9,8 @@ from lightning_inv.modules.sharding import local
 
 
 def best_of(losses: Tensor) -> Tensor:
-    """The running mean of the least loss, given those of ``validated``, shape ``()``."""
-    return losses.mean(1).argmin()
+    """The running mean of the least loss, given those of ``validated``, shape ``()``; NaN is the worst."""
+    return losses.mean(1).nan_to_num(torch.inf, torch.inf).argmin()
 
 
 def running_mean(denoiser: Denoiser, decay: float) -> AveragedModel:

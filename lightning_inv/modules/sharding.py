@@ -1,6 +1,6 @@
 """Weights that devices share: each holds a part of every tensor, and all of a block only while it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 from torch.distributed.device_mesh import DeviceMesh
@@ -25,6 +25,11 @@ def shard(network: Network, mesh: DeviceMesh) -> None:
 def local(tensor: Tensor) -> Tensor:
     """The part of a tensor that this device holds."""
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether all numbers of tensors are finite, of those that this device holds."""
+    return all(bool(local(tensor.detach()).isfinite().all()) for tensor in tensors)
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -1,0 +1,100 @@
+"""What is looked at before a training begins, so that it spoils no other one."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import (
+    BatchSizeFinder,
+    Callback,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+)
+
+from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
+from lightning_inv.callbacks.places import check_files, check_foreign, check_no_restoration, check_place
+
+TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
+"""Files of Lightning's callbacks that try settings; where one was killed, its file is left in the folder."""
+
+
+def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> None:
+    """Finds out whether a training may begin in a folder, and removes what trials of settings left there.
+
+    To be asked by one rank, which holds the folder.
+
+    Args:
+        folder: The folder of the run.
+        ckpt_path: The checkpoint to go on from, as on the command line.
+        trainer: The trainer.
+
+    Raises:
+        ValueError: The folder holds results, another training, a link that leads away, or what is no file in
+            the place of one.
+        OSError: Nothing can be written to the folder of checkpoints.
+    """
+    checkpoints = Path(checkpoint_folder(str(folder)))
+    check_no_restoration(folder)
+    check_place(folder, checkpoints / "any")
+    check_foreign(folder)
+    _check_other_run(folder, checkpoints, ckpt_path, bool(trainer.fast_dev_run))
+    own = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
+    _check_files(checkpoints, (NEW, LAST, PREVIOUS, *(f"{callback.filename}.ckpt" for callback in own)))
+    _check_writable(checkpoints)
+    for path in folder.glob(".*.ckpt"):
+        if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink()
+
+
+def check_callbacks(callbacks: Sequence[Callback], goes_on: bool) -> None:
+    """Finds callbacks with which a training could not go on exactly.
+
+    Args:
+        callbacks: The callbacks of the trainer.
+        goes_on: Whether the training goes on from a checkpoint.
+
+    Raises:
+        ValueError: There is one.
+    """
+    for callback in callbacks:
+        name = type(callback).__name__
+        if isinstance(callback, GradientAccumulationScheduler):
+            raise ValueError(
+                f"trainer.callbacks: {name} is not supported, a training could not go on exactly; "
+                "give trainer.accumulate_grad_batches instead."
+            )
+        if goes_on and isinstance(callback, LearningRateFinder | BatchSizeFinder):
+            raise ValueError(
+                f"trainer.callbacks: {name} begins a training anew; take it out of the configuration to go "
+                "on from a checkpoint."
+            )
+
+
+def _check_files(folder: Path, names: Sequence[str]) -> None:
+    """Raises ValueError if what is no file is in the place of one; a link is replaced, not followed."""
+    check_files(folder, [name for name in names if not (folder / name).is_symlink()])
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises OSError if a folder is there, but no file can be written to it."""
+    try:
+        if folder.exists():
+            with NamedTemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise OSError(f"nothing can be written to {folder}: {error.strerror}.") from error
+
+
+def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, trial: bool) -> None:
+    """Raises ValueError if a folder holds a run, unless this one, which is no trial, goes on with it."""
+    if not any(checkpoints.glob("*.ckpt")):
+        return
+    if trial:
+        raise ValueError(f"{folder} already holds a run; give trainer.fast_dev_run another --folder.")
+    own = ckpt_path in GOES_ON or (ckpt_path and Path(ckpt_path).resolve().parent == checkpoints.resolve())
+    if not own:
+        raise ValueError(
+            f"{folder} already holds a run; give --folder another name, or --ckpt_path last to go on with it."
+        )
