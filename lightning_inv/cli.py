@@ -36,6 +36,7 @@ from lightning_inv.callbacks import (
     report,
 )
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.outputs import check_outputs, keep_metrics
 from lightning_inv.callbacks.places import check_no_results, check_no_training
 from lightning_inv.callbacks.shards import finish_shard
 from lightning_inv.command_line import CommandLine, say
@@ -131,8 +132,11 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
         requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
+        check_outputs(trainer, Path(cli.config.folder))
         for path in (*requeued, *([] if begun is None else [begun])):
             check_checkpoint(Path(path))
+        if begun is not None:
+            keep_metrics(trainer)
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
@@ -161,6 +165,7 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
             with at_work(Path(cli.config.folder)):
                 return tuned(cli, search)
         with cli.at_work(cli.datamodule.shard is not None, check_no_training):
+            check_outputs(cli.trainer, Path(cli.config.folder))
             return restored(cli)
 
 

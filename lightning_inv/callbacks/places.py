@@ -104,8 +104,10 @@ def problems_in(folder: Path) -> list[str]:
 
 
 def check_no_training(folder: Path) -> None:
-    """Raises ValueError if a folder holds a training, which goes on from the configuration there."""
-    if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
+    """Raises ValueError if a folder holds a training: checkpoints, or none yet but its configuration."""
+    checkpoints = folder / "checkpoints"
+    begun = checkpoints.is_dir() and (folder / "config.yaml").exists()
+    if begun or any(checkpoints.glob("*.ckpt")):
         raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
 
 
