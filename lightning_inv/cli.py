@@ -39,6 +39,7 @@ from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.outputs import check_outputs, keep_metrics
 from lightning_inv.callbacks.places import check_no_results, check_no_training
 from lightning_inv.callbacks.shards import finish_shard
+from lightning_inv.callbacks.unsupported import check_callbacks
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
 from lightning_inv.locks import at_work
@@ -86,6 +87,7 @@ class TrainCommandLine(CommandLine):
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": callbacks}
         trainer = super().instantiate_trainer(**kwargs)
         check_strategy(trainer.strategy)
+        check_callbacks(trainer.callbacks)
         return trainer
 
 
