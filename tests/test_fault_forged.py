@@ -185,15 +185,20 @@ def test_a_checkpoint_that_names_another_place_is_refused(
         check_checkpoint(file)
 
 
-def test_a_checkpoint_whose_folder_was_moved_or_is_reached_by_a_link_is_taken(
-    content: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("dirpath", ["/nowhere/checkpoints", "{}/link"], ids=["once", "and gone on with"])
+def test_a_checkpoint_of_a_run_that_was_moved_is_taken(
+    dirpath: str, content: dict[str, Any], tmp_path: Path
 ) -> None:
-    moved, (place, key) = tmp_path / "moved", keyed(content)
-    Path(content[place][key]["dirpath"]).parent.rename(moved)
-    (tmp_path / "link").symlink_to(moved)
-    check_checkpoint(moved / "checkpoints" / "last.ckpt")
-    check_checkpoint(tmp_path / "link" / "checkpoints" / "last.ckpt")
-    moved.rename(Path(content[place][key]["dirpath"]).parent)
+    """What was the best before has its old path until there is a better one."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    place, key = keyed(content)
+    old, folder = "/nowhere/checkpoints/best.ckpt", dirpath.format(tmp_path)
+    best = {f"{folder}/best.ckpt": torch.tensor(1.0)}
+    content[place][key].update(dirpath=folder, best_model_path=old, best_k_models=best)
+    torch.save(content, tmp_path / "own" / "a.ckpt")
+    for name in ("own", "link"):
+        check_checkpoint(tmp_path / name / "a.ckpt")
 
 
 @pytest.mark.parametrize("version", ["0.9.0", "1.9.5", "x", "", "2", "9" * 5000 + ".0"])

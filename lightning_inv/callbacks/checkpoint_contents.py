@@ -110,8 +110,8 @@ def _tensors(found: Any) -> Iterator[tuple[str, Tensor]]:
 def _check_paths(path: Path, states: dict[str, Any]) -> None:
     """Raises ValueError where the state of a callback names checkpoints that may lie elsewhere.
 
-    ``ModelCheckpoint`` removes what its state names; it looks whether that is below its own folder, but
-    passes over ``..``, over links, and whatever has a protocol.
+    ``ModelCheckpoint`` removes what its state names if that is below its own folder, but it passes over
+    ``..``, over links there, and whatever has a protocol. That a run was moved is no fault.
     """
     for state in (state for state in states.values() if isinstance(state, dict)):
         best = state.get("best_k_models", {})
@@ -119,7 +119,7 @@ def _check_paths(path: Path, states: dict[str, Any]) -> None:
             raise ValueError(f"{path} is no checkpoint of a training: its best_k_models have no scores.")
         folders = [path.parent, *filter(None, [state.get("dirpath")])]
         for name in filter(None, map(str, [*best, *(state.get(key) or "" for key in PATHS)])):
-            if not _is_within(name, folders):
+            if _leads_away(name, folders):
                 raise ValueError(f"{path} may not be gone on from: it names another place, {name!r}.")
 
 
@@ -127,9 +127,13 @@ def _is_number(score: Any) -> bool:
     return isinstance(score, Tensor) and score.numel() == 1
 
 
-def _is_within(name: str, folders: Sequence[Any]) -> bool:
-    """Whether a path lies below one of some folders, and nothing leads away on the way there."""
+def _leads_away(name: str, folders: Sequence[Any]) -> bool:
+    """Whether a path that seems to be below one of some folders, or may seem so, is elsewhere."""
     if ".." in Path(name).parts or ":" in name or "\0" in name:
-        return False
-    parent = Path(os.path.realpath(Path(name).parent))
-    return any(parent.is_relative_to(os.path.realpath(str(folder))) for folder in folders)
+        return True
+    parent, real = Path(os.path.abspath(Path(name).parent)), Path(os.path.realpath(Path(name).parent))
+    return any(
+        parent.is_relative_to(os.path.abspath(str(folder)))
+        and not real.is_relative_to(os.path.realpath(str(folder)))
+        for folder in folders
+    )
