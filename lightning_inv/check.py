@@ -10,7 +10,7 @@ from lightning_inv.trusted import check_classes, trust, trusted_by
 
 def main(args: list[str] | None = None) -> int:
     """Prints each law that an operator obeys, or which it breaks; returns the exit code."""
-    sys.path.insert(0, "")
+    sys.path.append("")  # operators of yours lie where you are
     parser = ArgumentParser(
         prog="python -m lightning_inv.check",
         description="Tries the laws of operators.",

@@ -133,11 +133,9 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         say(trainer, chosen)
     with cli.plain_errors(), cli.at_work(check=check_no_results):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
-        requeued = Path(cli.config.folder).glob("hpc_ckpt_*")  # which Lightning prefers in a job of SLURM
         check_outputs(trainer, Path(cli.config.folder))
-        for path in (*requeued, *([] if begun is None else [begun])):
-            check_checkpoint(Path(path))
         if begun is not None:
+            check_checkpoint(Path(begun))
             keep_metrics(trainer)
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)

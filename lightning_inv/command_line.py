@@ -1,7 +1,6 @@
 """What the two command lines share: files and flags merged, short errors, one voice."""
 
 import difflib
-import errno
 import logging
 import sys
 import threading
@@ -25,14 +24,12 @@ from lightning_inv.configuration import completed, merge, read_config, split_wor
 from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
-from lightning_inv.messages import explain
+from lightning_inv.messages import explain, sentence
 from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, lost_worker
 from lightning_inv.trusted import check_classes, check_packages, trust, trusted_by
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system answers where there is no more room to write."""
 GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 """What is said of a process that others wait for and that has ended."""
 LONGEST = 2000
@@ -41,10 +38,14 @@ BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the process with a message, without its middle if it is endless."""
+    """Ends the process with a message, without its middle if it is endless.
+
+    What would speak to the terminal, in the name of a file for one, is written out.
+    """
     if len(message) > LONGEST:
         message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)
+    print(f"{Path(sys.argv[0]).name}: error: {shown}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
     raise SystemExit(2)
 
 
@@ -139,7 +140,6 @@ class CommandLine(LightningCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         try:
             super().parse_arguments(parser, args)
-            check_packages(self.config.packages, self.trusted)  # packages+ of a file, too
             check_classes(self.config, self.trusted)
             if not 0 <= (seed := int(self.config.seed_everything)) < 2**32:
                 raise ValueError(f"seed_everything must be from 0 to {2**32 - 1}, got {seed}.")
@@ -163,7 +163,10 @@ class CommandLine(LightningCLI):
         told = {key: self._get(self.config_init, f"trainer.{key}") for key in DEFAULT_LAYOUT}
         if told == DEFAULT_LAYOUT:
             kwargs = {**layout(), **kwargs}
-        return super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
+        trainer = super().instantiate_trainer(plugins=[*plugins, AtomicCheckpointIO()], **kwargs)
+        # Lightning would look for checkpoints of its own: hpc_ckpt_1.ckpt, and those of callbacks.
+        trainer._checkpoint_connector._parse_ckpt_path = lambda stage, path, **_: path
+        return trainer
 
     @contextmanager
     def at_work(self, shared: bool = False, check: Callable[[Path], None] | None = None) -> Iterator[None]:
@@ -217,20 +220,6 @@ class CommandLine(LightningCLI):
                 "data.num_workers smaller. What is done stays."
             )
         return f"memory is short: {self.memory}" if lacks_memory(error) else None
-
-
-def sentence(error: Exception, folder: str) -> str:
-    """What an error says; of a full disk, where it is full.
-
-    Args:
-        error: The error.
-        folder: The folder of the run.
-    """
-    # TensorBoardLogger takes any error for a wrong value.
-    full = error if isinstance(error, OSError) else error.__cause__
-    if getattr(full, "errno", None) in FULL and full.filename is None:
-        return f"{full.strerror}: a file in {folder} could not be written."
-    return str(error)
 
 
 @contextmanager

@@ -1,11 +1,14 @@
-"""What jsonargparse says of a wrong argument, in one sentence."""
+"""What is wrong, in one sentence: with an argument, as jsonargparse tells it, or with a disk."""
 
 import difflib
+import errno
 import inspect
 import re
 import sys
 from typing import Any, get_args
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system answers where there is no more room to write."""
 NOISE = (
     "Does not validate against any",
     "Subtypes: ",
@@ -16,6 +19,20 @@ NOISE = (
 )
 
 FILE = "cannot be changed by flags: write a YAML file that includes the other one."
+
+
+def sentence(error: Exception, folder: str) -> str:
+    """What an error says; of a full disk, where it is full.
+
+    Args:
+        error: The error.
+        folder: The folder of the run.
+    """
+    # TensorBoardLogger takes any error for a wrong value.
+    full = error if isinstance(error, OSError) else error.__cause__
+    if getattr(full, "errno", None) in FULL and full.filename is None:
+        return f"{full.strerror}: a file in {folder} could not be written."
+    return str(error)
 
 
 def explain(message: str, hints: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -34,10 +35,10 @@ WORDS = frozenset({"folder", "ckpt_path", "path", "root", "truth", "start_from"}
 
 def trust(paths: Iterable[str]) -> None:
     """Lets configurations name classes below these import paths, too, from now on in this process."""
-    trusted = list(paths)
+    trusted, packages = list(paths), list(filter(_is_installed, PACKAGES))
     set_parsing_settings(
         import_path_denylist=["*"],
-        import_path_allowlist=[*PACKAGES, *trusted],
+        import_path_allowlist=[*packages, *trusted],
         instantiate_subclass_spec_in_any=False,
     )
 
@@ -47,10 +48,18 @@ def trust(paths: Iterable[str]) -> None:
             raise ValueError(f"a file of settings has more than {LARGEST} bytes.")
         content = get_loader("yaml")(text)
         check_size(content)
-        _check_functions(content, trusted)
+        _check_functions(content, packages, trusted)
         return content
 
     set_loader("omegaconf+", load, (yaml.YAMLError,))
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a package is not in the folder where the process is, in which a stranger may have put it."""
+    top = package.partition(".")[0]
+    spec = None if top in sys.modules else find_spec(top)
+    places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+    return all(Path(place).resolve().parent != Path.cwd() for place in places if place)
 
 
 def trusted_by(words: list[str]) -> list[str]:
@@ -72,7 +81,7 @@ def trusted_by(words: list[str]) -> list[str]:
     return [path for path in found if all(part.isidentifier() for part in path.split("."))]
 
 
-def check_packages(told: Any, trusted: Sequence[str]) -> None:
+def check_packages(told: Any, trusted: Iterable[str]) -> None:
     """Raises ValueError where files say that packages be trusted which the command line does not name."""
     told = told if isinstance(told, list) else [told]
     if others := [str(name) for name in told if name is not None and name not in trusted]:
@@ -81,8 +90,10 @@ def check_packages(told: Any, trusted: Sequence[str]) -> None:
         )
 
 
-def check_classes(config: Any, trusted: Iterable[str]) -> None:
+def check_classes(config: Any, trusted: Sequence[str]) -> None:
     """Raises ValueError if settings call a function that nobody vouches for: it could do anything.
+
+    So could a package, which a class that they name may be told to trust.
 
     Args:
         config: The settings, of which all that they name is imported.
@@ -94,6 +105,7 @@ def check_classes(config: Any, trusted: Iterable[str]) -> None:
     if not isinstance(config, Namespace | Mapping):
         return
     parts = vars(config) if isinstance(config, Namespace) else config
+    check_packages(parts.get("packages"), trusted)
     path = parts.get("class_path")
     if isinstance(path, str) and not inspect.isclass(_imported(path)) and not _is_below(path, trusted):
         raise ValueError(f"{path!r} is no class, and a file may not name functions to call.")
@@ -101,12 +113,13 @@ def check_classes(config: Any, trusted: Iterable[str]) -> None:
         check_classes(part, trusted)
 
 
-def _check_functions(content: Any, trusted: Iterable[str]) -> None:
+def _check_functions(content: Any, packages: Iterable[str], trusted: Iterable[str]) -> None:
     """Raises ValueError if a value is the path of a function, which a class may call that takes one."""
     for path in texts(content):
-        if "." in path and _is_below(path, PACKAGES) and not _is_below(path, trusted):
+        if "." in path and _is_below(path, packages) and not _is_below(path, trusted):
             with suppress(ImportError, AttributeError, ValueError):  # it is the path of nothing
-                found = resolve_name(path)
+                module, _, name = path.rpartition(".")
+                found = getattr(resolve_name(module), name)  # which may have the name of a module in it
                 if callable(found) and not inspect.isclass(found):
                     break
     else:

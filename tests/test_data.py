@@ -94,7 +94,7 @@ def test_an_idx_file_that_is_damaged_is_named(tmp_path: Path, suffix: str, data:
     path = tmp_path / f"train-images-idx3-ubyte{suffix}"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.* is not a complete"):
-        read_idx(path)
+        read_idx(path, (28, 28))
 
 
 def test_absent_garments_are_not_downloaded_unasked(tmp_path: Path, monkeypatch: Any) -> None:

@@ -18,12 +18,13 @@ from hostile import Harm
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.strategies import FSDPStrategy, ModelParallelStrategy
 from ranks import SHARED
+from restorations import arguments
 from trainings import words
 
 from lightning_inv.callbacks import AtomicCheckpointIO, check_strategy, checkpoint_io
 from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
-from lightning_inv.cli import train
+from lightning_inv.cli import infer, train
 
 pytestmark = pytest.mark.faults
 CONTENT = {"state_dict": {"a": torch.arange(30.0), "b": torch.ones(4, 4)}, "global_step": 7, "name": "x" * 20}
@@ -199,17 +200,21 @@ def test_no_strategy_unpickles_a_checkpoint(
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_checkpoint_of_a_requeued_job_is_not_unpickled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+@pytest.mark.parametrize("script", [train, infer])
+@pytest.mark.parametrize("place", ["run/hpc_ckpt_1.ckpt", "elsewhere/last.ckpt"])
+def test_a_checkpoint_that_nobody_asked_for_is_not_read(
+    place: str, script: Callable, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a job of SLURM Lightning takes the file of this name in the folder of a run, unasked."""
-    monkeypatch.setattr(checkpoint_io, "SHARES_ON_CPU", True)
+    """Lightning takes one of the first name in a job of SLURM, and that of OnExceptionCheckpoint ever."""
     for name in ("NTASKS", "PROCID", "LOCALID", "NODEID"):
         monkeypatch.setenv(f"SLURM_{name}", str(int(name == "NTASKS")))
-    (tmp_path / "run").mkdir()
-    sharded(tmp_path / "run" / "hpc_ckpt_1.ckpt", Harm(tmp_path / "mark"))
-    assert "hpc_ckpt_1.ckpt" in refusal(train, words(tmp_path / "run", *SHARED), capsys)
-    assert not (tmp_path / "mark").exists()
+    monkeypatch.setattr(AtomicCheckpointIO, "load_checkpoint", lambda *_: pytest.fail("it is read"))
+    (tmp_path / place).parent.mkdir()
+    torch.save({}, tmp_path / place)
+    also = {"class_path": "OnExceptionCheckpoint", "init_args": {"dirpath": str(tmp_path / "elsewhere")}}
+    also["init_args"]["filename"] = "last"
+    usual = words(tmp_path / "run") if script is train else arguments(prior, tmp_path / "run")
+    script([*usual, f"--trainer.callbacks=[{json.dumps(also)}]"])
 
 
 def test_a_strategy_that_writes_folders_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -11,7 +11,6 @@ from damage import within
 from helpers import refusal, tiny_prior
 from hostile import Harm
 from safetensors.torch import save_file
-from trainings import words as training
 
 from lightning_inv.check import main as check
 from lightning_inv.cli import infer, train
@@ -238,11 +237,52 @@ def test_a_pipe_in_a_configuration_is_not_read(
         read_config("a.yaml")
 
 
+NESTED = {
+    "hook": {"trainer": {"callbacks": [{"class_path": "LambdaCallback", "init_args": {"setup": "PAYLOAD"}}]}},
+    "network": {
+        "model.solvers.mine": {
+            "class_path": "PlugAndPlay",
+            "init_args": {
+                "terms": {
+                    "a": {
+                        "constraint": {
+                            "class_path": "Classifier",
+                            "init_args": {"label": 0, "network": "PAYLOAD"},
+                        }
+                    }
+                }
+            },
+        }
+    },
+}
+"""Where a module may stand, or what can be called: Restoration is both."""
+
+
+@pytest.mark.parametrize("place", NESTED)
+def test_a_class_of_ours_is_not_told_to_trust_a_package(
+    place: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    solvers = {"a": {"class_path": "PseudoInverse"}}
+    told = {"prior": "stray.safetensors", "packages": ["stray_module"], "solvers": solvers}
+    payload = {"class_path": "lightning_inv.modules.Restoration", "init_args": told}
+    (tmp_path / "stranger.yaml").write_text(json.dumps(placed(NESTED[place], payload, "")))
+    assert "files cannot vouch for packages" in refusal(infer, words, capsys)
+    assert not (tmp_path / "mark").exists()
+
+
 INTERPOLATED = "${oc.env:NOT_SET,lightning_inv.cli.infer}"
 
 
 @pytest.mark.filterwarnings("ignore:(?s).*Unable to serialize")  # jsonargparse, of a text that is no path
-@pytest.mark.parametrize("name", ["lightning_inv.cli.infer", "lightning_inv.data.Digits.setup", INTERPOLATED])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lightning_inv.cli.infer",
+        "lightning_inv.data.Digits.setup",
+        "lightning_inv.callbacks.report",
+        INTERPOLATED,
+    ],
+)
 @pytest.mark.parametrize("callback", ["ImagesPerSecond: clock", "LambdaCallback: setup"])
 def test_a_function_that_a_file_names_is_not_called(
     callback: str, name: str, words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
@@ -257,47 +297,3 @@ def test_a_function_that_a_file_names_is_not_called(
 def test_a_configuration_that_never_ends_is_refused() -> None:
     with pytest.raises(ValueError, match=f"it has more than {LARGEST} bytes"):
         read_config("/dev/zero")
-
-
-TWICE = {
-    "above": "model: {}\nseed_everything: 1\nmodel: {}\n",
-    "below": "model: {prior: a, 'prior': b}\n",
-    "within a list": "trainer: {callbacks: [{class_path: Timer, class_path: Timer}]}\n",
-}
-
-
-@pytest.mark.parametrize("place", TWICE)
-def test_a_key_that_is_given_twice_is_refused_in_a_file_and_in_one_that_it_names(
-    place: str, tmp_path: Path
-) -> None:
-    """The last would count, and nobody would see that the first does not."""
-    (tmp_path / "a.yaml").write_text(TWICE[place])
-    (tmp_path / "b.yaml").write_text(f"include: {tmp_path / 'a.yaml'}\n")
-    (tmp_path / "c.yaml").write_text(f"model: {{denoiser: {tmp_path / 'a.yaml'}}}\n")
-    for name in "abc":
-        with pytest.raises(ValueError, match=r"a\.yaml.* the key '(model|prior|class_path)' is given twice"):
-            read_config(tmp_path / f"{name}.yaml")
-
-
-def test_a_key_that_stands_beside_what_an_alias_brings_is_given_once(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, y: 4}\n")
-    assert read_config(tmp_path / "a.yaml")["c"] == {"x": 3, "y": 4}
-
-
-@pytest.mark.parametrize(
-    ("callback", "told"),
-    [
-        ("SpikeDetection", "SpikeDetection is not supported"),
-        (
-            "{class_path: StochasticWeightAveraging, init_args: {swa_lrs: 0.1, swa_epoch_start: 1}}",
-            "give StochasticWeightAveraging the argument device, such as null",
-        ),
-    ],
-)
-@pytest.mark.filterwarnings("ignore")
-def test_a_callback_that_a_training_fails_with_is_told_before_it_begins(
-    callback: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    (tmp_path / "a.yaml").write_text(f"trainer: {{callbacks: [{callback}]}}\n")
-    said = refusal(train, training(tmp_path / "run", f"--config={tmp_path / 'a.yaml'}"), capsys)
-    assert f"trainer.callbacks: {told}" in " ".join(said.split())

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import refusal
+from helpers import refusal, tiny_prior
+from PIL import Image
 
 from lightning_inv.cli import infer
+from lightning_inv.priors import save_prior
 from lightning_inv.tuning.journal import TrialJournal
 from lightning_inv.tuning.search import Search, finished, open_study, run_trials
 
@@ -235,3 +237,48 @@ def test_a_link_put_in_the_place_of_a_journal_later_is_not_followed(journal: Pat
     with pytest.raises(OSError, match=r"trials\.journal"):
         TrialJournal(journal)
     assert theirs.read_bytes() == whole
+
+
+def changed_prior(folder: Path) -> None:
+    save_prior(folder / "prior.safetensors", tiny_prior(), {})
+
+
+def changed_mask(folder: Path) -> None:
+    Image.new("L", (8, 8), 0).save(folder / "mask.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (changed_prior, "differs in: prior."),
+        (changed_mask, "differs in: files."),
+        ("--trainer.precision=bf16-mixed", "differs in: precision."),
+        ("--model.measurement.sigma=0.3", "differs in: noise."),
+        ("--model.solvers.mine.spacing=quadratic", "differs in: solvers."),
+    ],
+)
+def test_trials_of_another_prior_or_problem_are_not_mixed(
+    tmp_path: Path, change: Callable | str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed_prior(tmp_path)
+    Image.new("L", (8, 8), 255).save(tmp_path / "mask.png")
+    (tmp_path / "tune.yaml").write_text(TUNE)
+    measured = "--model.measurement.operator.mask"
+    words = [
+        *(f"--config={tmp_path / 'tune.yaml'}", f"--folder={tmp_path / 'run'}"),
+        *(f"--model.prior={tmp_path / 'prior.safetensors'}", f"{measured}=MaskFile"),
+        f"{measured}.path={tmp_path / 'mask.png'}",
+    ]
+    infer([*words, *QUIET])
+    infer([*words, *QUIET, "--data.batch_size=1"])
+    kept = (tmp_path / "run" / "trials.csv").read_text()
+    more = [change] if isinstance(change, str) else change(tmp_path) or []
+    assert said in " ".join(refusal(infer, [*words, *QUIET, "--tune.trials=2", *more], capsys).split())
+    assert (tmp_path / "run" / "trials.csv").read_text() == kept
+
+
+def test_a_search_begun_before_it_held_digests_is_refused(tmp_path: Path) -> None:
+    study = searched(tmp_path)
+    study.set_user_attr("settings", "{}")
+    with pytest.raises(ValueError, match="holds a search of other settings, which differs in: version"):
+        searched(tmp_path)

@@ -82,6 +82,16 @@ def test_classes_that_the_images_do_not_have_are_refused(
     assert "ImageFolder has no labels, but the network has num_classes=10." in said
 
 
+@pytest.mark.faults
+def test_labels_beyond_the_classes_are_told_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "unet.yaml").write_text(UNET.replace("num_classes: 10", "num_classes: 5"))
+    said = refusal(train, words(tmp_path / "run", "--config", str(tmp_path / "unet.yaml")), capsys)
+    told = " ".join(said.split())
+    assert "the image 'digit0005' has the label 5, but the prior knows the classes 0 to 4." in told
+
+
 def write_image(path: Path) -> None:
     Image.new("L", (8, 8), 100).save(path)
 

@@ -11,10 +11,12 @@ from torch import nn
 
 import lightning_inv
 from lightning_inv.callbacks.journal import Journal, Record
+from lightning_inv.callbacks.own_code import code_digests
 from lightning_inv.callbacks.places import PICTURES, SHELF, name_fault
+from lightning_inv.configuration import texts
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
-from lightning_inv.fingerprints import plain_data, weights_digest
+from lightning_inv.fingerprints import path_of, plain_data, weights_digest
 from lightning_inv.modules import Restoration, Work
 from lightning_inv.recipes import describe
 
@@ -175,17 +177,21 @@ def _is_measure(value: Any, kind: type) -> bool:
 
 def settings_of(module: Restoration, data: ImageDataModule, precision: str) -> dict[str, dict[str, Any]]:
     """All that decides the results of each problem, as hashes and plain data; batch size does not."""
+    images, recipe = data.dataset(data.split), plain_data(module.prior.recipe)
+    labels = images.labels if module.needs_labels else None
     shared = {
         "version": lightning_inv.__version__,
         "prior": weights_digest(module.prior),
-        "denoiser": hashlib.sha256(json.dumps(plain_data(module.prior.recipe)).encode()).hexdigest(),
+        "denoiser": hashlib.sha256(json.dumps(recipe).encode()).hexdigest(),
         "samples": module.samples,
         "spread_samples": module.spread_samples,
         "seed": module.seed,
         "label": module.label,
-        "data": digest([type(data).__name__, data.split, data.dataset(data.split).fingerprint()]),
+        "data": digest([type(data).__name__, data.split, images.fingerprint()]),
+        "labels": None if labels is None else digest(labels.tolist()),
         "precision": precision,
     }
+    shared |= code_digests([*texts(recipe), path_of(type(data)), path_of(type(images))])
     return {name: shared | _settings(work) for name, work in module.work.items()}
 
 
@@ -193,10 +199,11 @@ def _settings(work: Work) -> dict[str, Any]:
     """What decides the results of one problem alone."""
     measurement, solvers = work.measurement, work.solvers
     parts = {name: nn.ModuleList(solver.modules()) for name, solver in solvers.items()}
-    return {
+    told = {
         "operator": measurement and plain_data(measurement.operator.recipe),
         "noise": measurement and plain_data(describe(measurement.noise)),
         "files": measurement and digest(plain_data(measurement.fingerprint())),
         "solvers": {name: plain_data(describe(solver)) for name, solver in solvers.items()},
         "parts": {name: weights_digest(part) for name, part in parts.items() if len(part)} or None,
     }
+    return told | code_digests(texts(told))

@@ -6,6 +6,7 @@ import re
 from itertools import groupby
 from typing import Any
 
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -38,6 +39,14 @@ def against(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
         measure: "evaluations" or "seconds".
         summaries: The summary of each problem.
     """
+    with rc_context():
+        rcdefaults()  # of a matplotlibrc where one is, which may have latex started
+        rcParams["text.parse_math"] = False  # names are no formulas
+        return _drawn(measure, summaries)
+
+
+def _drawn(measure: str, summaries: dict[str, dict[str, Any]]) -> Image.Image:
+    """The panels and what they tell, see ``against``."""
     columns = min(4, len(summaries))
     rows = math.ceil(len(summaries) / columns)
     figure = Figure((4 * columns, 3.2 * rows + 0.8), dpi=120, layout="constrained")

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from lightning_inv.data.sampler import Draw, grouped
@@ -29,6 +30,8 @@ class ImageDataset(Dataset, abc.ABC):
     """Images by index, with names that are known before any image is read."""
 
     names: Sequence[str]
+    labels: Tensor | None = None
+    """The class of each image, shape ``(N,)``, where they are known before any image is read."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -55,13 +58,22 @@ class ImageDataset(Dataset, abc.ABC):
     def _alike(self) -> Shapes:
         return shapes_of(self[0])
 
+    def check_labels(self, classes: int) -> None:
+        """Raises ValueError if an image is known to be of none of so many classes."""
+        for name, label in zip(self.names, () if self.labels is None else self.labels.tolist(), strict=False):
+            if not 0 <= label < classes:
+                raise ValueError(
+                    f"the image {name!r} has the label {label}, but the prior knows the classes "
+                    f"0 to {classes - 1}."
+                )
+
     def by_shape(self) -> list[list[int]]:
         """The indices of images, in groups of one shape."""
         return grouped(range(len(self)), self.shapes)
 
     @abc.abstractmethod
     def fingerprint(self) -> Any:
-        """Plain data that change when an item does."""
+        """Plain data that change when an item does; ``labels`` may be left out."""
 
 
 class First(ImageDataset):
@@ -74,6 +86,7 @@ class First(ImageDataset):
 
     def __init__(self, images: ImageDataset, count: int) -> None:
         self.images, self.names = images, images.names[:count]
+        self.labels = None if images.labels is None else images.labels[:count]
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return self.images[index]

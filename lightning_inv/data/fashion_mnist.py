@@ -2,12 +2,12 @@
 
 import gzip
 import hashlib
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +16,10 @@ from lightning_inv.data.base import ImageDataModule
 from lightning_inv.data.dataset import ImageDataset
 
 FILES = {"train": "train", "val": "train", "test": "t10k"}
+CLASSES = 10
+"""The kinds of garments."""
+LARGEST = 2**26
+"""The bytes of an array, at most; the largest of the true ones, of 60000 x 28 x 28, has 47 million."""
 
 
 def find_idx(root: Path, name: str) -> Path | None:
@@ -26,24 +30,47 @@ def find_idx(root: Path, name: str) -> Path | None:
     )
 
 
-def read_idx(path: Path) -> Tensor:
+def read_idx(path: Path, sides: Sequence[int]) -> Tensor:
     """An array of bytes in the idx format of MNIST.
 
+    Args:
+        path: The file, gzipped or not.
+        sides: The shape of each of the things that it holds.
+
+    Returns:
+        Shape ``(N, *sides)`` with N at least 1.
+
     Raises:
-        ValueError: The file is truncated or not of that format.
+        ValueError: The file is truncated, not of that format, or holds an array of another shape.
     """
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            data = file.read()
+            shape = _read_shape(path, file)
+            size = math.prod(shape)
+            data = file.read(size + 1)  # of a gzip file there may be a thousand times more
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f"{path} is not a complete gzip file: {error}; delete it to have it downloaded again."
         ) from None
-    dims = data[3] if len(data) > 3 and data[:3] == b"\x00\x00\x08" else 0
-    shape = [int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(dims)]
-    if not dims or len(data) != 4 + 4 * dims + int(np.prod(shape)):
-        raise ValueError(f"{path} is not a complete idx file of bytes: shape {shape}, {len(data)} bytes.")
-    return torch.frombuffer(bytearray(data[4 + 4 * dims :]), dtype=torch.uint8).view(shape)
+    if len(data) != size:
+        held = f"{len(data)} bytes" if len(data) < size else "more bytes"
+        raise ValueError(f"{path} is not a complete idx file of bytes: shape {shape}, {held} of {size}.")
+    if shape[1:] != list(sides) or not size:
+        expected = ", ".join(map(str, ("N", *sides)))
+        raise ValueError(f"{path} holds an array of shape {shape}, expected [{expected}] with N at least 1.")
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8).view(shape)
+
+
+def _read_shape(path: Path, file: BinaryIO) -> list[int]:
+    """The shape that the header of an idx file tells; raises ValueError if it tells none, or a huge one."""
+    start = file.read(4)
+    sides = file.read(4 * start[3]) if len(start) == 4 and start[:3] == b"\x00\x00\x08" else b""
+    if not sides or len(sides) < 4 * start[3]:
+        raise ValueError(f"{path} is not a complete idx file of bytes: its header cannot be read.")
+    shape = [int.from_bytes(sides[i : i + 4], "big") for i in range(0, len(sides), 4)]
+    if math.prod(shape) > LARGEST:
+        raise ValueError(f"{path} tells of an array of shape {shape}, more than {LARGEST} bytes.")
+    return shape
 
 
 class _Garments(ImageDataset):
@@ -125,14 +152,19 @@ class FashionMNIST(ImageDataModule):
 
     def dataset(self, split: str) -> ImageDataset:
         part = FILES[split]
-        images, labels = (self._read(f"{part}-{kind}") for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"))
+        file, theirs = (self._find(f"{part}-{kind}-ubyte") for kind in ("images-idx3", "labels-idx1"))
+        images, labels = read_idx(file, (28, 28)), read_idx(theirs, ())
+        if len(labels) != len(images):
+            raise ValueError(f"{theirs} holds {len(labels)} labels, but {file} holds {len(images)} images.")
+        if (most := int(labels.max())) >= CLASSES:
+            raise ValueError(f"{theirs} holds the label {most}, but classes are 0 to {CLASSES - 1}.")
         names = [f"{part}{i:05d}" for i in range(len(images))]
         held_out = max(len(images) - self.HELD_OUT, len(images) // 2)  # small files keep half to train on
         span = {"train": slice(held_out), "val": slice(held_out, None), "test": slice(None)}[split]
         return _Garments(images[span], labels[span], names[span])
 
-    def _read(self, name: str) -> Tensor:
+    def _find(self, name: str) -> Path:
         path = find_idx(self.root, name)
         if path is None:
             raise FileNotFoundError(f"no file {name} or {name}.gz in {self.root}.")
-        return read_idx(path)
+        return path

@@ -132,7 +132,8 @@ class FolderDataset(ImageDataset):
         files: The files.
         names: The name of each.
         channels: As in ``read_image``.
-        size: Height and width in pixels; None leaves images as they are.
+        size: Height and width in pixels; None leaves images as they are, and holds them to the size that
+            ``shapes`` has told.
         key: What the images are: ``image`` or ``measurement``.
         value_range: As in ``read_image``.
     """
@@ -148,14 +149,21 @@ class FolderDataset(ImageDataset):
     ) -> None:
         self.files, self.names, self.channels, self.size, self.key = files, names, channels, size, key
         self.value_range = value_range
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         image = read_image(self.files[index], self.channels, self.size, self.value_range)
+        if (told := self._sizes.get(index, image.shape[1:])) != image.shape[1:]:
+            raise ValueError(
+                f"{self.files[index]} has changed while it was in use: it has {image.shape[1]} x "
+                f"{image.shape[2]} pixels, but had {told[0]} x {told[1]}."
+            )
         return {self.key: image, "name": self.names[index], "index": index}
 
     def shapes(self, index: int) -> Shapes:
-        size = self.size or image_size(self.files[index], self.channels)
-        return {self.key: (self.channels, *size)}
+        if self.size is None and index not in self._sizes:
+            self._sizes[index] = image_size(self.files[index], self.channels)
+        return {self.key: (self.channels, *(self.size or self._sizes[index]))}
 
     def fingerprint(self) -> list[Any]:
         step = max(1, -(-len(self.files) // CONTENTS))

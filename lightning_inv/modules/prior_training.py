@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
+from lightning_inv.modules.compiling import own_cache
 from lightning_inv.modules.fine_tuning import starting_weights
 from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer, check_schedule
 from lightning_inv.modules.running_means import best_of, running_mean
@@ -129,6 +130,7 @@ class PriorTraining(LightningModule):
         else:
             self.to(memory_format=self.memory_format)
         if self.compile_network:
+            own_cache()
             self.denoiser.network.compile(dynamic=False)  # anew for each size of images
 
     def train(self, mode: bool = True) -> "PriorTraining":
@@ -170,11 +172,14 @@ class PriorTraining(LightningModule):
         source = type(data).__name__
         if data.shard is not None:
             raise ValueError(f"data.shard is for infer.py; train.py needs all images, got {data.shard}.")
-        first = next(iter(data.dataset("train")), None) if "train" in data.splits else None
+        images = data.dataset("train") if "train" in data.splits else ()
+        first = next(iter(images), None)
         if first is None:
             raise ValueError(f"{source} has no images to train on.")
-        if classes is not None and "label" not in first:
-            raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
+        if classes is not None:
+            if "label" not in first:
+                raise ValueError(f"{source} has no labels, but the network has num_classes={classes}.")
+            images.check_labels(classes)
         self.image_shape = shape = tuple(first["image"].shape)
         if not self.denoiser.fits(shape):
             raise ValueError(

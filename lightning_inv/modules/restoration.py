@@ -139,8 +139,12 @@ class Restoration(LightningModule):
             ValueError: The images, or their masks, do not fit the prior, the operator or a solver.
         """
         first, alike = images[0], images.by_shape()
-        if self.prior.num_classes is not None and self.label is None and "label" not in first:
-            raise ValueError("the prior must be told classes, but the data have no labels: give model.label.")
+        if self.needs_labels:
+            if "label" not in first:
+                raise ValueError(
+                    "the prior must be told classes, but the data have no labels: give model.label."
+                )
+            images.check_labels(self.prior.num_classes)
         if len(self.work) > 1 and "measurement" in first:
             raise ValueError("the data are measurements of one problem: give model.measurement instead.")
         for name, work in self.work.items():
@@ -227,6 +231,11 @@ class Restoration(LightningModule):
                 x_t = torch.zeros(1, *problem.prior.shape, device=self.device)
                 first.denoise(x_t, torch.tensor(self.prior.schedule.T, device=self.device))
             self._warm = True
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether the prior is told the classes that the data tell."""
+        return self.prior.num_classes is not None and self.label is None
 
     def _labels(self, batch: dict[str, Any]) -> Tensor | None:
         """The classes that the prior is told, shape ``(B,)``."""

@@ -1,6 +1,7 @@
 """Which pixels are seen: 1 where a pixel is seen, 0 where it is hidden; all channels alike."""
 
 import abc
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,8 +217,18 @@ class MaskFolder(Mask):
             read_mask(self.path(name), shape)
 
     def fingerprint(self) -> Any:
-        files = sorted(Path(self.folder).rglob("*.png"))
-        return [[file.relative_to(self.folder).as_posix(), file_digest(file)] for file in files]
+        root, seen, found = Path(self.folder), {}, []
+        for folder, folders, names in os.walk(root, followlinks=True):
+            place = Path(folder).relative_to(root)
+            first = seen.setdefault(os.path.realpath(folder), place)
+            if first != place:  # a link to a folder that was seen already, perhaps one above
+                folders.clear()
+                found.append((place, first.as_posix()))
+                continue
+            folders.sort()
+            files = (Path(folder, name) for name in names if name.endswith(".png"))
+            found += [(place / file.name, file_digest(file)) for file in files if file.is_file()]
+        return [[place.as_posix(), told] for place, told in sorted(found)]
 
     def path(self, name: str) -> Path:
         """The file of the mask of the image ``name``."""

@@ -9,6 +9,7 @@ from typing import Any
 from lightning import Trainer
 
 import lightning_inv
+from lightning_inv.callbacks.manifest import settings_of
 from lightning_inv.callbacks.places import check_files
 from lightning_inv.callbacks.scores import score
 from lightning_inv.data import ImageDataModule
@@ -102,14 +103,8 @@ def tune(
     check_files(path, OUTPUTS)
     trials = Trials(search, model, data, trainer)
     measurement = model.measurement.recipe if model.measurement else None
-    settings = {
-        "solver": describe(model.solvers[search.solver]),
-        "measurement": measurement,
-        "prior": prior,
-        "samples": model.samples,
-        "data": [type(data).__name__, data.split, data.selected().fingerprint()],
-    }
-    study = open_study(search, path, settings)
+    told = settings_of(trials.restoration({}), data, str(trainer.precision))[""]
+    study = open_study(search, path, told | {"images": len(trials.images)})
     try:
         run_trials(search, study, trials)
     finally:

@@ -100,14 +100,20 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
             load_if_exists=True,
         )
         study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
-        told = study.user_attrs.get("settings")
     space = {"space": search.space, "measure": search.measure, "images": search.images, "seed": search.seed}
-    text = json.dumps({**space, **settings}, sort_keys=True, default=str)
-    if told not in (None, text):
-        raise ValueError(f"{folder} holds a search of other settings: give another --folder.")
+    told = json.loads(json.dumps({**space, **settings}, default=str))
+    held = study.user_attrs.get("settings", told)
+    differ = ["version"]  # those that held no digests have a text there
+    if isinstance(held, dict):
+        differ = sorted(key for key in held.keys() | told.keys() if held.get(key) != told.get(key))
+    if differ:
+        raise ValueError(
+            f"{folder} holds a search of other settings, which differs in: {', '.join(differ)}. "
+            "Give --folder another name."
+        )
     with _naming(path):
         check_trials(study, read_space(search.space), MEASURES[search.measure], optuna.distributions, path)
-    study.set_user_attr("settings", text)
+    study.set_user_attr("settings", told)
     return study
 
 
