@@ -36,10 +36,12 @@ from lightning_inv.callbacks import (
     naming,
     report,
 )
-from lightning_inv.callbacks.beginning import check_beginning, check_callbacks
+from lightning_inv.callbacks.beginning import check_beginning
 from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.outputs import check_outputs, keep_metrics
 from lightning_inv.callbacks.places import check_no_other
 from lightning_inv.callbacks.shards import finish_shard
+from lightning_inv.callbacks.unsupported import check_callbacks, check_going_on
 from lightning_inv.command_line import CommandLine, say
 from lightning_inv.folder_defaults import configured, usage
 from lightning_inv.locks import at_work
@@ -87,6 +89,7 @@ class TrainCommandLine(CommandLine):
         self.trainer_defaults = {**self.trainer_defaults, "callbacks": callbacks}
         trainer = super().instantiate_trainer(**kwargs)
         check_strategy(trainer.strategy)
+        check_callbacks(trainer.callbacks)
         return trainer
 
 
@@ -133,9 +136,11 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
     check = partial(check_beginning, ckpt_path=cli.config.ckpt_path, trainer=trainer)
     with cli.plain_errors(), cli.at_work(check=check):
         begun = checkpoint_of(cli.config.ckpt_path, Path(checkpoint_folder(cli.config.folder)))
-        check_callbacks(trainer.callbacks, goes_on=begun is not None)
+        check_outputs(trainer, Path(cli.config.folder))
         if begun is not None:
+            check_going_on(trainer.callbacks)
             check_checkpoint(Path(begun))
+            keep_metrics(trainer)
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"
@@ -165,6 +170,7 @@ def infer(args: list[str] | None = None) -> dict[str, Any]:
                 return tuned(cli, search)
         problems, shared = list(filter(None, cli.model.work)), cli.datamodule.shard is not None
         with cli.at_work(shared, partial(check_no_other, problems=problems), problems):
+            check_outputs(cli.trainer, Path(cli.config.folder))
             return restored(cli)
 
 

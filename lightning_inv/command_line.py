@@ -26,13 +26,11 @@ from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
 from lightning_inv.messages import explain, sentence
-from lightning_inv.out_of_memory import OutOfMemory, lacks_memory, lost_worker
+from lightning_inv.out_of_memory import GONE, OutOfMemory, lacks_memory, lost_worker
 from lightning_inv.trusted import check_classes, check_packages, trust, trusted_by
 
 DEFAULT_LAYOUT = {"devices": "auto", "num_nodes": 1}
 """Devices and nodes where nobody has said anything."""
-GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
-"""What is said of a process that others wait for and that has ended."""
 LONGEST = 2000
 """The letters of a message, at most."""
 BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)

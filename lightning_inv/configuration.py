@@ -20,6 +20,18 @@ LARGEST, VALUES, DEPTH = 2**20, 100_000, 50
 """The bytes of a configuration, and its values and levels, at most, counting what an alias stands for."""
 
 
+class UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which the last would count unseen."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node, seen = super().compose_mapping_node(anchor), set()
+        for name in (key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if name in seen:
+                raise ValueError(f"the key {name!r} is given twice")
+            seen.add(name)
+        return node
+
+
 def texts(value: Any) -> Iterator[str]:
     """All texts in a value of settings."""
     if isinstance(value, str):
@@ -86,7 +98,7 @@ def _parsed(path: Path, named: str, stream: bool = False) -> Any:
             text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise ValueError(f"it has more than {LARGEST} bytes")
-        content = yaml.safe_load(text)
+        content = yaml.load(text, UniqueKeys)
         check_size(content)
     except OSError as error:
         raise ValueError(f"{named} cannot be read: {error.strerror}.") from None

@@ -147,6 +147,42 @@ def test_a_training_is_not_written_by_way_of_a_link(
     assert contents(outside) == before
 
 
+FOLDER_OF_ITS_OWN = "{class_path: CSVLogger, init_args: {save_dir: %s}}"
+IN_THE_FOLDER = "{class_path: CSVLogger, init_args: {save_dir: %s, name: '', version: ''}}"
+ADVANCED = "{class_path: AdvancedProfiler, init_args: {dirpath: %s/p, filename: x}}"
+LIBRARIES = {
+    "logger": ("lightning_logs", "", lambda run: {"logger": FOLDER_OF_ITS_OWN % run}),
+    "metrics": ("metrics.csv", "new", lambda run: {"logger": IN_THE_FOLDER % run}),
+    "profiler": (
+        "fit-x.txt",
+        "secret",
+        lambda run: {"profiler": "{class_path: SimpleProfiler, init_args: {filename: x}}"},
+    ),
+    "its folder": ("p", "", lambda run: {"profiler": ADVANCED % run}),
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_loggers_and_profilers_do_not_write_by_way_of_a_link(
+    tmp_path: Path, outside: Path, capsys: pytest.CaptureFixture, library: str
+) -> None:
+    place, to, settings = LIBRARIES[library]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / place).symlink_to(outside / to)
+    before = contents(outside)
+    more = [f"--trainer.{key}={value}" for key, value in settings(tmp_path / "run").items()]
+    said = refusal(train, training(tmp_path / "run", *more), capsys)
+    assert f"{tmp_path / 'run' / place} leads to another place" in " ".join(said.split())
+    assert contents(outside) == before
+
+
+def test_a_profiler_may_write_to_a_folder_that_was_chosen(tmp_path: Path, outside: Path) -> None:
+    (tmp_path / "link").symlink_to(outside)
+    profiler = f"{{class_path: SimpleProfiler, init_args: {{dirpath: {tmp_path}/link, filename: x}}}}"
+    train(training(tmp_path / "run", f"--trainer.profiler={profiler}", "--trainer.max_steps=2"))
+    assert (outside / "fit-x.txt").stat().st_size
+
+
 def test_a_link_in_the_place_of_the_mark_of_a_shard_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "results" / "shards").mkdir(parents=True)
     (tmp_path / "results" / "shards" / "0-of-2").symlink_to(tmp_path / "new")

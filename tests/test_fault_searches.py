@@ -1,6 +1,9 @@
 """Faults of searches: the file that they are kept in is cut off, damaged, or not in its place."""
 
+import dataclasses
 import errno
+import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -119,6 +122,80 @@ def test_a_journal_that_is_whole_but_of_no_search_is_refused_in_a_sentence(
     TrialJournal(tmp_path / "trials.journal").append_logs([step])
     with pytest.raises(ValueError, match=r"trials\.journal holds no search that optuna .* can read"):
         searched(tmp_path)
+
+
+def forged(path: Path, change: Callable[[dict], Any]) -> None:
+    """Changes all steps of a search; the checksums are right."""
+    steps = TrialJournal(path).read_logs(0)
+    path.unlink()
+    for step in steps:
+        change(step)
+    TrialJournal(path).append_logs(steps)
+
+
+def instead(**told: Any) -> Callable[[dict], None]:
+    """Steps that tell such a thing tell this instead."""
+    return lambda step: step.update({key: value for key, value in told.items() if key in step})
+
+
+CHOICE = json.dumps({"name": "CategoricalDistribution", "attributes": {"choices": [{"a": 1}, "b"]}})
+WIDER = json.dumps(
+    {"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 9.0, "log": False, "step": None}}
+)
+FORGED: dict[str, tuple[Callable[[dict], Any], str]] = {
+    "direction": (instead(directions=[1]), "no search of this measure: it would ['minimize'], expected max"),
+    "directions": (
+        instead(directions=[2, 2]),
+        "no search of this measure: it would ['maximize', 'maximize']",
+    ),
+    "nan": (instead(values=[math.nan]), "trial 0 must have finite numbers as values, got nan"),
+    "huge": (instead(values=[10**400]), "OverflowError: int too large to convert to float"),
+    "text": (instead(values=["x"]), "trial 0 must have finite numbers as values, got 'x'"),
+    "two values": (instead(values=[1.0, 2.0]), "trial 0 must have one value, got [1.0, 2.0]"),
+    "step": (instead(intermediate_value=math.inf), "trial 0 must have finite numbers as values, got inf"),
+    "name": (instead(param_name="steps"), "trial 0 varies 'steps'"),
+    "outside": (instead(param_value_internal=7.0), "trial 0 has 7.0 as 'weight'"),
+    "no number": (instead(param_value_internal="x"), "trial 0 has 'x' as 'weight'"),
+    "choice": (
+        instead(param_value_internal=0, distribution=CHOICE),
+        "trial 0 draws 'weight' from Categorical",
+    ),
+    "range": (instead(param_value_internal=7.0, distribution=WIDER), "trial 0 draws 'weight' from Float"),
+    "unhashable": (instead(user_attr={"again": {}}), "trial 0 must not have {} as again"),
+    "letters": (instead(user_attr={"error_of_mean": "x"}), "trial 0 must not have 'x' as error_of_mean"),
+    "fixed": (
+        lambda step: (
+            step.update(system_attrs={"fixed_params": {"weight": 9}}) if step["op_code"] == 4 else None
+        ),
+        "trial 0 has ",
+    ),
+    "constraints": (
+        lambda step: step.update(system_attrs={"constraints": [1]}) if step["op_code"] == 4 else None,
+        "trial 0 has constraints",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_search_is_refused_by_the_name_of_its_file(journal: Path, kind: str) -> None:
+    """What it tells would be the best, and be written into the preset."""
+    change, told = FORGED[kind]
+    forged(journal, change)
+    with pytest.raises(ValueError, match=r"trials\.journal holds no search ") as said:
+        searched(journal.parent, 4)
+    assert told in str(said.value)
+
+
+@pytest.mark.parametrize(
+    "space", [{"weight": {"low": 1, "high": 9, "log": True}}, {"weight": {"choices": [0.5, "a", None, True]}}]
+)
+def test_an_honest_search_goes_on_whatever_it_varies(space: dict, tmp_path: Path) -> None:
+    search = Search("mine", space, 2, pruner="none")
+    for trials in (2, 4):
+        search = dataclasses.replace(search, trials=trials)
+        study = open_study(search, tmp_path, {})
+        run_trials(search, study, lambda values: iter([[1.0, 2.0]]))
+    assert len(ended(study)) == 4
 
 
 LINK, NO_FILE = "{} leads to another place", "{} is in the place of a file that is written here, but is none"

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from trainings import assert_same_training, checkpoint, words
 
 from lightning_inv.callbacks import Checkpoints
+from lightning_inv.callbacks.places import check_no_training
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 from lightning_inv.priors import read_provenance
@@ -235,3 +236,29 @@ def test_a_run_cannot_go_on_with_another_network_and_keeps_its_configuration(
     said = refusal(train, words(tmp_path / "run", *wider), capsys)
     assert "or of other running means: size mismatch for denoiser.network." in said
     assert (tmp_path / "run" / "config.yaml").read_text() == before
+
+
+def test_a_csv_logger_in_the_folder_of_a_run_loses_no_metrics_where_the_run_goes_on(tmp_path: Path) -> None:
+    """Lightning removes the metrics.csv that it finds."""
+    run = tmp_path / "run"
+    logger = f"{{class_path: CSVLogger, init_args: {{save_dir: {run}, name: '', version: ''}}}}"
+    more = [f"--trainer.logger={logger}", "--trainer.log_every_n_steps=1"]
+    train(words(run, *more, "--trainer.max_steps=2"))
+    first = (run / "metrics.csv").read_text()
+    (run / "metrics-1.csv").write_text("of a start before")
+    train(words(run, *more, "--trainer.max_steps=3", "--ckpt_path=last"))
+    assert (run / "metrics-1.csv").read_text() == "of a start before"
+    assert (run / "metrics-2.csv").read_text() == first
+    assert (run / "metrics.csv").exists()
+
+
+def test_a_training_whose_logger_has_a_folder_of_its_own_is_known_as_one(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "run"
+    logger = f"{{class_path: CSVLogger, init_args: {{save_dir: {run}}}}}"
+    train(words(run, f"--trainer.logger={logger}", "--trainer.max_steps=1"))
+    assert (run / "config.yaml").exists()
+    (run / "config.yaml").unlink()
+    with pytest.raises(ValueError, match=r"run holds a training; give --folder another name"):
+        check_no_training(run)

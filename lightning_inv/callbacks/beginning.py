@@ -6,12 +6,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from lightning import Trainer
-from lightning.pytorch.callbacks import (
-    BatchSizeFinder,
-    Callback,
-    GradientAccumulationScheduler,
-    LearningRateFinder,
-)
 
 from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
 from lightning_inv.callbacks.places import check_files, check_foreign, check_no_restoration, check_place
@@ -46,30 +40,6 @@ def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> No
     for path in folder.glob(".*.ckpt"):
         if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink()
-
-
-def check_callbacks(callbacks: Sequence[Callback], goes_on: bool) -> None:
-    """Finds callbacks with which a training could not go on exactly.
-
-    Args:
-        callbacks: The callbacks of the trainer.
-        goes_on: Whether the training goes on from a checkpoint.
-
-    Raises:
-        ValueError: There is one.
-    """
-    for callback in callbacks:
-        name = type(callback).__name__
-        if isinstance(callback, GradientAccumulationScheduler):
-            raise ValueError(
-                f"trainer.callbacks: {name} is not supported, a training could not go on exactly; "
-                "give trainer.accumulate_grad_batches instead."
-            )
-        if goes_on and isinstance(callback, LearningRateFinder | BatchSizeFinder):
-            raise ValueError(
-                f"trainer.callbacks: {name} begins a training anew; take it out of the configuration to go "
-                "on from a checkpoint."
-            )
 
 
 def _check_files(folder: Path, names: Sequence[str]) -> None:

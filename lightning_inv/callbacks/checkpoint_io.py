@@ -16,24 +16,16 @@ from lightning.pytorch.strategies import (
     ModelParallelStrategy,
     Strategy,
 )
-from torch import Tensor
 from torch.torch_version import TorchVersion
 
+from lightning_inv.callbacks.checkpoint_contents import check_contents, kind_of
 from lightning_inv.files import atomic_write
+from lightning_inv.out_of_memory import of_surroundings
 
 COMPARES = TorchVersion(torch.__version__) >= "2.10"
 """Whether this torch compares the sizes that a checkpoint claims with what it holds (CVE-2026-24747)."""
 SHARES_ON_CPU = TorchVersion(torch.__version__) >= "2.8"
 """Whether processes without accelerators can share weights: Gloo took no means before."""
-PARTS = {
-    "pytorch-lightning_version": str,
-    "state_dict": dict,
-    "loops": dict,
-    "callbacks": dict,
-    "optimizer_states": list,
-    "lr_schedulers": list,
-}
-"""What a training needs of a checkpoint to go on from it."""
 FOREIGN = (
     LookupError,
     AttributeError,
@@ -41,12 +33,14 @@ FOREIGN = (
     ValueError,
     ArithmeticError,
     AssertionError,
-    RecursionError,
+    RuntimeError,
 )
 """What is raised where a checkpoint is restored that holds other things than those of this training."""
-
-PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
-"""What Lightning's ``ModelCheckpoint`` calls the paths in its state, besides those of ``best_k_models``."""
+RESTORED = (
+    "torch.optim.",
+    *(f"lightning.pytorch.callbacks.{name}" for name in ("model_checkpoint", "timer", "early_stopping")),
+)
+"""Modules whose classes have their settings from a checkpoint."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -69,7 +63,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         weights_only: bool | None = True,
     ) -> dict[str, Any]:
         found = read_checkpoint(Path(path), map_location)
-        _check_parts(Path(path), found)
+        check_contents(Path(path), found)
         return found
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -104,7 +98,7 @@ def read_checkpoint(path: Path, map_location: Any = "cpu", mapped: bool = False)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{path} is not a readable checkpoint ({reason}).") from None
     if not isinstance(found, dict):
-        raise ValueError(f"{path} is no checkpoint of a training: it holds {_kind(found)}, not a dict.")
+        raise ValueError(f"{path} is no checkpoint of a training: it holds {kind_of(found)}, not a dict.")
     return found
 
 
@@ -113,7 +107,7 @@ def check_checkpoint(path: Path) -> None:
 
     To be asked before any strategy of Lightning is: some unpickle folders, and files, without asking.
     """
-    _check_parts(path, read_checkpoint(path, mapped=True))
+    check_contents(path, read_checkpoint(path, mapped=True))
 
 
 def check_strategy(strategy: Strategy) -> None:
@@ -159,37 +153,17 @@ def naming(trainer: Trainer) -> Iterator[None]:
 
 
 def _of_checkpoint(error: Exception, trainer: Trainer) -> bool:
-    """Whether an error arose while Lightning restored a checkpoint, or in torch's optimizers.
+    """Whether an error arose while Lightning restored a checkpoint, or in what has its settings from there.
 
-    These, and the schedules, have their settings from the checkpoint.
+    That memory is short, or a process is lost, is no fault of a checkpoint.
     """
     connector = trainer._checkpoint_connector
     restores = {connector._restore_modules_and_callbacks.__code__, connector.restore_training_state.__code__}
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if any(frame.f_code in restores for frame in frames):
+        return not of_surroundings(error)
     inmost = frames[-1].f_globals.get("__name__", "")
-    return inmost.startswith("torch.optim.") or any(frame.f_code in restores for frame in frames)
-
-
-def _check_parts(path: Path, found: dict[str, Any]) -> None:
-    """Raises ValueError unless a checkpoint has all that a training needs."""
-    if found and all(isinstance(value, Tensor) for value in found.values()):
-        raise ValueError(
-            f"{path} is no checkpoint of a training: it holds weights alone. "
-            "A training begins with those of a prior's file by model.start_from."
-        )
-    if lacking := [name for name in PARTS if name not in found]:
-        raise ValueError(f"{path} is no checkpoint of a training: it has no {', '.join(lacking)}.")
-    for name, kind in PARTS.items():
-        if not isinstance(found[name], kind):
-            raise ValueError(
-                f"{path} is no checkpoint of a training: its {name} is {_kind(found[name])}, "
-                f"not a {kind.__name__}."
-            )
-    _check_paths(path, found["callbacks"])
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"a {type(value).__name__}"
+    return inmost.startswith(RESTORED) and not isinstance(error, RuntimeError)
 
 
 def _check_archive(path: Path) -> None:
@@ -204,16 +178,3 @@ def _check_archive(path: Path) -> None:
             raise ValueError("its parts are larger than the file")
         if damaged := archive.testzip():
             raise ValueError(f"{damaged} in it is damaged")
-
-
-def _check_paths(path: Path, states: dict[str, Any]) -> None:
-    """Raises ValueError where the state of a callback names checkpoints that may lie elsewhere.
-
-    ``ModelCheckpoint`` removes what its state names, be it a folder; it looks whether that is below its own
-    folder, but passes over ``..`` and whatever has a protocol.
-    """
-    for state in (state for state in states.values() if isinstance(state, dict)):
-        best = state.get("best_k_models")
-        names = [*(best if isinstance(best, dict) else ()), *map(state.get, PATHS)]
-        if strange := [name for name in map(str, names) if ".." in Path(name).parts or ":" in name]:
-            raise ValueError(f"{path} may not be gone on from: it names another place, {strange[0]!r}.")

@@ -149,7 +149,9 @@ def check_no_other(folder: Path, problems: Sequence[str]) -> None:
         folder: The folder of the restoration.
         problems: The names of its problems; none if there is but one, which has no name.
     """
-    if (folder / "checkpoints").is_dir() and (folder / "config.yaml").exists():
+    checkpoints = folder / "checkpoints"
+    begun = checkpoints.is_dir() and (folder / "config.yaml").exists()
+    if begun or any(checkpoints.glob("*.ckpt")):
         raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
     if own := [name for name in problems if (folder / name / "config.yaml").exists()]:
         raise ValueError(f"{folder / own[0]} holds a run of its own; give --folder another name.")

@@ -9,11 +9,13 @@ from lightning_inv.files import atomic_write
 
 
 class SaveConfig(SaveConfigCallback):
-    """Saves the configuration, in place of that of a run before, whole or not at all."""
+    """Saves the configuration, in place of that of a run before, whole or not at all.
+
+    It lies in the folder of the run, though a logger have another.
+    """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        folder = trainer.log_dir  # of which all ranks hear
         if trainer.is_global_zero and not self.already_saved:
-            with atomic_write(Path(folder) / self.config_filename) as file:
+            with atomic_write(Path(self.config.folder) / self.config_filename) as file:
                 file.write(self.parser.dump(self.config, skip_none=False).encode())
             self.already_saved = True

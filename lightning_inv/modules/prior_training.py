@@ -18,7 +18,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
 from lightning_inv.modules.compiling import own_cache
 from lightning_inv.modules.fine_tuning import starting_weights
-from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer
+from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer, check_schedule
 from lightning_inv.modules.running_means import best_of, running_mean
 from lightning_inv.modules.sharding import shard, whole
 from lightning_inv.modules.termination import Termination
@@ -197,6 +197,8 @@ class PriorTraining(LightningModule):
             )
         for optimizer in self.trainer.optimizers:
             check_optimizer(optimizer, self.trainer.ckpt_path)
+        for config in self.trainer.lr_scheduler_configs:
+            check_schedule(config.scheduler, self.trainer.ckpt_path)
         self.changing = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

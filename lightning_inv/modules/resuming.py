@@ -2,10 +2,18 @@
 
 from typing import Any
 
+from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 COUNTS = {"ready", "started", "processed", "completed", "_batches_that_stepped"}
 """What Lightning calls its counts."""
+SINGLE = frozenset({"step", "eta", "mu", "mu_product"})
+"""What torch's optimizers keep one number of for each tensor of weights; of all else as many as it has."""
+OTHERWISE = frozenset({"LBFGS", "Adafactor"})
+"""Optimizers of torch that keep other shapes."""
+MOST = 2**53
+"""The steps that a schedule has made, at most; what is above may be no float."""
 
 
 def begin_with_a_step(checkpoint: dict[str, Any], accumulate: int) -> None:
@@ -47,12 +55,44 @@ def check_optimizer(optimizer: Optimizer, path: str) -> None:
         path: The file of the checkpoint.
 
     Raises:
-        ValueError: It lacks settings that it needs.
+        ValueError: It lacks settings that it needs, or has numbers for weights of other shapes.
     """
-    for group in optimizer.param_groups:
-        if lacking := sorted(optimizer.defaults.keys() - group.keys()):
+    for group in optimizer.param_groups:  # torch has differentiable for all, as they are restored
+        if lacking := sorted(optimizer.defaults.keys() - group.keys() - {"differentiable"}):
             raise ValueError(
                 f"{path} is of another model.optimizer: it has no {', '.join(lacking)}, which "
                 f"{type(optimizer).__name__} needs. Give the one it was trained with, as in the config.yaml "
                 "of its folder."
+            )
+    kind = type(optimizer)
+    if not kind.__module__.startswith("torch.optim.") or kind.__name__ in OTHERWISE:
+        return
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items() if isinstance(parameter, Tensor) and isinstance(state, dict) else ():
+            shape = () if name in SINGLE else parameter.shape
+            if isinstance(value, Tensor) and value.shape != shape:
+                raise ValueError(
+                    f"{path} is no checkpoint of this training: its optimizer has {name!r} of the shape "
+                    f"{tuple(value.shape)} for a weight that needs {tuple(shape)}."
+                )
+
+
+def check_schedule(schedule: LRScheduler, path: str) -> None:
+    """Finds a schedule that a checkpoint has given what is no state of one.
+
+    Torch lets a state replace anything, methods as well.
+
+    Args:
+        schedule: The schedule, which has its state from the checkpoint.
+        path: The file of the checkpoint.
+
+    Raises:
+        ValueError: A value hides a method, or there are more steps than can be.
+    """
+    for name, value in vars(schedule).items():
+        hides = callable(getattr(type(schedule), name, None)) and not callable(value)
+        if hides or (name == "last_epoch" and isinstance(value, int) and abs(value) > MOST):
+            raise ValueError(
+                f"{path} is no checkpoint of this training: {name!r} is no state of a schedule of "
+                f"model.lr_scheduler, got {str(type(value)) if hides else 'a number above 2**53'}."
             )

@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
 from types import ModuleType
 from typing import Any, Literal
 
+from lightning_inv.tuning.checks import check_trials
 from lightning_inv.tuning.journal import TrialJournal
 from lightning_inv.tuning.space import read_space
 
@@ -87,14 +89,17 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
         "halving": optuna.pruners.SuccessiveHalvingPruner(),
         "none": optuna.pruners.NopPruner(),
     }
-    study = optuna.create_study(
-        study_name="tune",
-        direction=MEASURES[search.measure],
-        storage=_storage(folder / "trials.journal"),
-        pruner=kinds[search.pruner],
-        load_if_exists=True,
-    )
-    study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
+    path = folder / "trials.journal"
+    journal = TrialJournal(path)
+    with _naming(path):
+        study = optuna.create_study(
+            study_name="tune",
+            direction=MEASURES[search.measure],
+            storage=optuna.storages.JournalStorage(journal),
+            pruner=kinds[search.pruner],
+            load_if_exists=True,
+        )
+        study.sampler = optuna.samplers.TPESampler(seed=search.seed + len(study.trials))
     space = {"space": search.space, "measure": search.measure, "images": search.images, "seed": search.seed}
     told = json.loads(json.dumps({**space, **settings}, default=str))
     held = study.user_attrs.get("settings", told)
@@ -106,16 +111,20 @@ def open_study(search: Search, folder: Path, settings: Mapping[str, Any]) -> Any
             f"{folder} holds a search of other settings, which differs in: {', '.join(differ)}. "
             "Give --folder another name."
         )
+    with _naming(path):
+        check_trials(study, read_space(search.space), MEASURES[search.measure], optuna.distributions, path)
     study.set_user_attr("settings", told)
     return study
 
 
-def _storage(path: Path) -> Any:
-    """What a file tells of a search, for optuna, which goes on with it."""
-    journal = TrialJournal(path)
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Lets what goes wrong because of what a file tells of a search name the file."""
     try:
-        return import_optuna().storages.JournalStorage(journal)
+        yield
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        if str(error).startswith(str(path)):
+            raise
         raise ValueError(
             f"{path} holds no search that optuna {import_optuna().__version__} can read "
             f"({type(error).__name__}: {error}): move it away to begin the search anew."
