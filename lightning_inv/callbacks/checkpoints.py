@@ -12,7 +12,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
-from lightning_inv.callbacks.checkpoint_io import PATHS, read_checkpoint
+from lightning_inv.callbacks.checkpoint_contents import PATHS
+from lightning_inv.callbacks.checkpoint_io import read_checkpoint
 from lightning_inv.files import remove_parts
 from lightning_inv.modules import PriorTraining
 from lightning_inv.modules.sharding import finite
