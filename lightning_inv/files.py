@@ -25,6 +25,8 @@ ASSETS = Path(__file__).parent / "assets"
 """Files that ship with the package."""
 DIGEST = "sha256"
 """The entry of a header with the hash of all that a file of weights holds besides."""
+BLOCK = 2**20
+"""The bytes of a file that are hashed at once."""
 LONGEST_HEADER = 2**21
 """The bytes that the header of a file of weights may have."""
 PARTS = f".{'[0-9a-f]' * 32}.part"
@@ -112,7 +114,10 @@ def file_digest(path: Path, most: int | None = None) -> str:
             if most is not None and (size := file.seek(0, os.SEEK_END)) > most:
                 raise ValueError(f"it has {size} bytes, more than {most}")
             file.seek(0)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            found = hashlib.sha256()
+            while block := file.read(BLOCK):
+                found.update(block)
+            return found.hexdigest()
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {error}.") from None
 
