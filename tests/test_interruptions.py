@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from trainings import assert_same_training, checkpoint, words
 
 from lightning_inv.callbacks import Checkpoints
-from lightning_inv.callbacks.places import check_no_training
+from lightning_inv.callbacks.places import check_no_other
 from lightning_inv.cli import train
 from lightning_inv.modules import PriorTraining
 from lightning_inv.priors import read_provenance
@@ -261,4 +261,4 @@ def test_a_training_whose_logger_has_a_folder_of_its_own_is_known_as_one(
     assert (run / "config.yaml").exists()
     (run / "config.yaml").unlink()
     with pytest.raises(ValueError, match=r"run holds a training; give --folder another name"):
-        check_no_training(run)
+        check_no_other(run, [])

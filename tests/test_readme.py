@@ -56,6 +56,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(root / "photo", count=1, size=(50, 38))
     (root / "photo" / "000.png").rename(root / "my_photo.jpg")
     for run, shape in (("digits", (1, 8, 8)), ("mine", (3, None, None))):  # tests run in any order
+        (root / "runs" / run / "checkpoints").mkdir(parents=True)  # what a training replaces is of a training
         save_prior(root / "runs" / run / "prior.safetensors", tiny_prior(shape), {})
     return root
 

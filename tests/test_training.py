@@ -89,6 +89,7 @@ class Validation:
         self.sanity_checking, self.is_global_zero = False, True
         self.global_step = self.world_size = self.accumulate_grad_batches = 1
         self.datamodule = SimpleNamespace(batch_size=1)
+        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda found: found)
 
 
 def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None:

@@ -151,7 +151,14 @@ class _Command:
 
 def checkpoint_seeds() -> Seeds:
     """Checkpoints, valid ones and some that run a command where they are unpickled."""
-    state = {"epoch": 1, "global_step": 4, "state_dict": {"w": torch.ones(2, 3)}, "loops": {"a": [1, 2.5]}}
+    weights, best = torch.ones(2, 3), "checkpoints/best.ckpt"
+    saved = {"best_k_models": {best: torch.tensor(1.0)}, "best_model_path": best, "dirpath": "checkpoints"}
+    state = {
+        **{"pytorch-lightning_version": "2.5.0", "epoch": 1, "global_step": 4, "loops": {"a": [1, 2.5]}},
+        **{"state_dict": {"w": weights}, "callbacks": {"Checkpoints": saved}},
+        "optimizer_states": [{"state": {0: {"exp_avg": weights}}, "param_groups": [{"lr": 0.1}]}],
+        "lr_schedulers": [{"last_epoch": 4}],
+    }
     made = {"call": (os.system, (COMMAND,)), "popen": (subprocess.Popen, (COMMAND.split(),))}
     bad = {name: {**state, "callbacks": _Command(reduced)} for name, reduced in made.items()}
     found = {"plain.ckpt": state, "numpy.ckpt": {**state, "rng": np.arange(3)}, **bad}

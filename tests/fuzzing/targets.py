@@ -14,7 +14,7 @@ from fuzzing import seeds
 from fuzzing.seeds import CONFIGS, Seeds
 from fuzzing.words import CLASSES, PARTS, PICKLE, YAML
 from lightning_inv.callbacks import report
-from lightning_inv.callbacks.checkpoint_io import read_checkpoint
+from lightning_inv.callbacks.checkpoint_io import check_checkpoint
 from lightning_inv.callbacks.checkpoints import newest
 from lightning_inv.callbacks.manifest import Manifest
 from lightning_inv.callbacks.spread import SampleFiles, record
@@ -97,13 +97,13 @@ def attack_prior(path: Path) -> bool:
 
 
 def attack_checkpoint(path: Path) -> bool:
-    """Loads a checkpoint, and looks for the newest where it is the only one."""
+    """Asks whether a training may go on from a checkpoint, the newest where it is the only one."""
     folder = path.parent / "checkpoints"
     folder.mkdir(exist_ok=True)
     (folder / "last.ckpt").unlink(missing_ok=True)
     (folder / "last.ckpt").symlink_to(path)
     answer(lambda: newest(folder), folder)
-    return not isinstance(answer(lambda: read_checkpoint(path), path), str)
+    return not isinstance(answer(lambda: check_checkpoint(path), path), str)
 
 
 def attack_results(path: Path) -> bool:
