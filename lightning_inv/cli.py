@@ -140,7 +140,7 @@ def train(args: list[str] | None = None) -> TrainCommandLine:
         if begun is not None:
             check_going_on(trainer.callbacks)
             check_checkpoint(Path(begun))
-            keep_metrics(trainer)
+        keep_metrics(trainer)
         with naming(trainer):
             trainer.fit(cli.model, cli.datamodule, ckpt_path=begun, weights_only=True)
     path = Path(trainer.default_root_dir) / "prior.safetensors"

@@ -76,18 +76,22 @@ def test_a_training_that_goes_on_in_another_folder_has_a_best_of_its_own(run: Pa
     assert str(run) not in str(states)
 
 
-FINDERS = {"LearningRateFinder": "num_training_steps: 8, attr_name: seed", "BatchSizeFinder": "max_trials: 1"}
-
-
-@pytest.mark.parametrize("name", FINDERS)
 def test_a_callback_that_begins_anew_is_refused_where_a_training_goes_on(
-    run: Path, name: str, capsys: pytest.CaptureFixture
+    run: Path, capsys: pytest.CaptureFixture
 ) -> None:
     before = contents(run)
-    given = with_callback(run, name, FINDERS[name])
+    given = with_callback(run, "BatchSizeFinder", "max_trials: 1")
     said = " ".join(refusal(train, [*given, "--ckpt_path=last"], capsys).split())
-    assert f"{name} begins a training anew; take it out of the configuration to go on" in said
+    assert "BatchSizeFinder begins a training anew; take it out of the configuration to go on" in said
     assert contents(run) == before
+
+
+def test_a_callback_that_sets_fields_of_the_model_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    given = with_callback(tmp_path / "run", "LearningRateFinder", "num_training_steps: 8, attr_name: seed")
+    assert "LearningRateFinder is not supported" in " ".join(refusal(train, given, capsys).split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_schedule_of_accumulation_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

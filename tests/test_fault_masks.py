@@ -39,8 +39,11 @@ def test_a_mask_is_seen_above_the_middle_of_its_own_range(
     assert (mask(write(tmp_path / name, dark, light, kind)) == SEEN).all()
 
 
-def test_a_mask_of_few_bits_of_sixteen_is_dark(tmp_path: Path) -> None:
-    assert not mask(write(tmp_path / "a.png", 0, 700 / 65535, "uint16")).any()
+@pytest.mark.parametrize(("kind", "most"), [("uint16", 700 / 65535), ("uint8", 1 / 255)])
+def test_a_mask_by_which_nothing_would_be_seen_is_refused(tmp_path: Path, kind: str, most: float) -> None:
+    """As masks of 0 and 1 would be, which NumPy makes."""
+    with pytest.raises(ValueError, match="so that nothing would be seen; what is seen must be white"):
+        mask(write(tmp_path / "a.png", 0, most, kind))
 
 
 @pytest.mark.parametrize("most", [255, 1000, 65535])

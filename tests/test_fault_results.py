@@ -156,6 +156,21 @@ def touched(*files: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in files}
 
 
+OWN = {
+    "manifest.json": '{\n "seed": 0,\n "solvers": {}\n}',
+    "config.yaml": "# lightning.pytorch==2.6\nfolder: run\n",
+}
+"""How files begin that runs leave."""
+
+
+def left(*files: Path) -> dict[Path, bytes]:
+    """Files as runs leave them, with what they hold."""
+    touched(*files)
+    for file in files:
+        file.write_text(OWN.get(file.name, ""))
+    return {file: file.read_bytes() for file in files}
+
+
 def unchanged(files: dict[Path, bytes]) -> bool:
     return all(file.read_bytes() == content for file, content in files.items())
 
@@ -177,7 +192,7 @@ def test_a_training_is_refused_where_results_are_whose_settings_it_would_replace
     tmp_path: Path, capsys: pytest.CaptureFixture, place: str
 ) -> None:
     run = tmp_path / "run"
-    held = touched(run / "config.yaml", run / place)
+    held = left(run / "config.yaml", run / place)
     said = refusal(train, training(run), capsys)
     assert f"{run} holds results of infer.py; give --folder another name for the training." in said
     assert unchanged(held)
@@ -204,7 +219,7 @@ def test_a_run_of_several_problems_is_refused_where_one_of_them_is_a_run_of_its_
 def test_a_run_of_its_own_is_refused_where_a_problem_of_several_has_its_results(
     tmp_path: Path,
 ) -> None:
-    touched(*(tmp_path / name for name in ("run/config.yaml", "run/hidden/manifest.json")))
+    left(*(tmp_path / name for name in ("run/config.yaml", "run/hidden/manifest.json")))
     with pytest.raises(
         ValueError, match=f"hidden holds results of a problem of the run in {tmp_path / 'run'}"
     ):
@@ -270,8 +285,8 @@ def test_a_training_may_hold_results_in_a_folder_of_their_own(tmp_path: Path) ->
 def test_results_of_several_problems_are_not_mixed_with_those_of_one(
     prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    held = touched(*(tmp_path / "run" / name for name in ("config.yaml", "summary.json")))
-    held |= touched(*(tmp_path / "run" / name / "manifest.json" for name in ("hidden", "coarse")))
+    held = left(*(tmp_path / "run" / name for name in ("config.yaml", "summary.json")))
+    held |= left(*(tmp_path / "run" / name / "manifest.json" for name in ("hidden", "coarse")))
     said = refusal(infer, arguments(prior, tmp_path / "run"), capsys)
     assert f"{tmp_path / 'run'} holds results of problems, coarse, hidden; give --folder another name" in said
     assert unchanged(held)

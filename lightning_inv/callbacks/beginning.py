@@ -8,6 +8,7 @@ from tempfile import NamedTemporaryFile
 from lightning import Trainer
 
 from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
+from lightning_inv.callbacks.outputs import free_name
 from lightning_inv.callbacks.places import check_files, check_foreign, check_no_restoration, check_place
 
 TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
@@ -37,6 +38,8 @@ def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> No
     own = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
     _check_files(checkpoints, (NEW, LAST, PREVIOUS, *(f"{callback.filename}.ckpt" for callback in own)))
     _check_writable(checkpoints)
+    if (prior := folder / "prior.safetensors").is_file() and not any(checkpoints.glob("*.ckpt")):
+        _check_prior(prior, begins=ckpt_path == "auto" and not trainer.fast_dev_run)
     for path in folder.glob(".*.ckpt"):
         if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink()
@@ -68,3 +71,18 @@ def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, tri
         raise ValueError(
             f"{folder} already holds a run; give --folder another name, or --ckpt_path last to go on with it."
         )
+
+
+def _check_prior(prior: Path, begins: bool) -> None:
+    """Raises ValueError if a prior would be replaced; where a run was killed before a checkpoint, it is kept.
+
+    Args:
+        prior: The prior that a training has left without a checkpoint.
+        begins: Whether a training begins where there is none to go on with.
+    """
+    if not begins:
+        raise ValueError(
+            f"{prior} would be replaced, and there is no checkpoint to go on from: move it away, or give "
+            "--folder another name."
+        )
+    prior.rename(free_name(prior))

@@ -46,7 +46,7 @@ class Checkpoints(ModelCheckpoint):
         last_every: Steps between two writings of ``last.ckpt``.
 
     Raises:
-        ValueError: ``last_every`` is not positive.
+        ValueError: ``last_every`` is not positive, or the name is taken.
     """
 
     def __init__(
@@ -58,6 +58,8 @@ class Checkpoints(ModelCheckpoint):
     ) -> None:
         if last_every < 1:
             raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
+        if f"{filename}.ckpt" in (NEW, LAST, PREVIOUS):
+            raise ValueError(f"checkpoint.filename is that of the best, which {filename!r} cannot be.")
         super().__init__(dirpath, filename, monitor, enable_version_counter=False)
         self.last_every = last_every
         self.begun, self.saved, self.went_back = 0, -1, False
@@ -108,6 +110,8 @@ class Checkpoints(ModelCheckpoint):
             self._save_last(trainer, together)
 
     def _save_last(self, trainer: Trainer, together: bool = True) -> None:
+        if trainer.fast_dev_run:
+            return
         new, last, previous = (Path(self.dirpath) / name for name in (NEW, LAST, PREVIOUS))
         if together:
             _check_finite(trainer)

@@ -1,7 +1,6 @@
 """What Lightning's loggers and profilers write into the folder of a run."""
 
 import os
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -33,14 +32,16 @@ def check_outputs(trainer: Trainer, folder: Path) -> None:
 
 
 def keep_metrics(trainer: Trainer) -> None:
-    """Gives the metrics of a training that goes on another name, where a CSVLogger would remove them."""
+    """Gives metrics that are there another name, where a CSVLogger would remove them."""
     for logger in trainer.loggers if trainer.is_global_zero else ():
         if isinstance(logger, CSVLogger) and (path := Path(logger.log_dir) / METRICS).is_file():
-            path.rename(next(name for name in _numbered(path) if not name.exists()))
+            path.rename(free_name(path))
 
 
-def _numbered(path: Path) -> Iterator[Path]:
-    return (path.with_stem(f"{path.stem}-{number}") for number in count(1))
+def free_name(path: Path) -> Path:
+    """The path with a number behind its stem that no file has yet."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(1))
+    return next(name for name in numbered if not name.exists())
 
 
 def _place(logger: Logger) -> Path | None:

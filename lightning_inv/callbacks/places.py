@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_inv.traces import has_configuration
+from lightning_inv.traces import has_configuration, has_manifest
 
 DONE = ("records", "tallies")
 """Folders that tell what is done."""
@@ -138,8 +138,8 @@ def check_files(folder: Path, names: Iterable[str]) -> None:
 
 def problems_in(folder: Path) -> list[str]:
     """The problems whose results a folder holds; a run of its own within it has a configuration there."""
-    found = folder.glob("*/manifest.json")
-    return sorted(path.parent.name for path in found if not (path.parent / "config.yaml").exists())
+    found = (path.parent for path in folder.glob("*/manifest.json") if has_manifest(path.parent))
+    return sorted(path.name for path in found if not (path / "config.yaml").exists())
 
 
 def check_no_other(folder: Path, problems: Sequence[str]) -> None:
@@ -156,13 +156,18 @@ def check_no_other(folder: Path, problems: Sequence[str]) -> None:
     if own := [name for name in problems if (folder / name / "config.yaml").exists()]:
         raise ValueError(f"{folder / own[0]} holds a run of its own; give --folder another name.")
     around, alone = folder.resolve().parent, not (folder / "config.yaml").exists()
-    if alone and (folder / "manifest.json").exists() and (around / "config.yaml").exists():
+    if alone and (folder / "manifest.json").exists() and _has_problems(around):
         raise ValueError(
             f"{folder} holds results of a problem of the run in {around}; give --folder another name."
         )
     _check_replaced(folder, ["config.yaml", *REPORTS, *(COMPARED if problems else ())])
     for name in problems:
         _check_replaced(folder / name, REPORTS)
+
+
+def _has_problems(folder: Path) -> bool:
+    """Whether a folder may be that of a run of several problems."""
+    return has_configuration(folder) and not (folder / "checkpoints").exists()
 
 
 def check_no_restoration(folder: Path) -> None:
@@ -173,7 +178,7 @@ def check_no_restoration(folder: Path) -> None:
 
 def _check_replaced(folder: Path, names: Iterable[str]) -> None:
     """Raises ValueError if a file of a run would replace what no run has left; a link may go."""
-    known = (folder / "checkpoints").is_dir() or (folder / "manifest.json").exists()
+    known = has_manifest(folder) or any((folder / "checkpoints").glob("*.ckpt"))
     ours = known or has_configuration(folder) or bool(problems_in(folder))
     for path in (folder / name for name in names):
         if path.is_symlink() or not path.exists() or (ours and path.is_file()):

@@ -77,6 +77,8 @@ class PriorFile(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if trainer.is_global_zero:
             remove_parts(self.path.parent)
+        if not trainer.strategy.broadcast(self.path.exists()):
+            self.best = None  # of a run that goes on in another folder the next is the best there
 
     def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if not trainer.global_step:  # a run that goes on keeps what it began with
@@ -95,6 +97,8 @@ class PriorFile(Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: Trainer, pl_module: PriorTraining) -> None:
+        if trainer.fast_dev_run:
+            return
         self._check_finite(trainer, pl_module)
         weights = whole_weights(pl_module.averaged.state_dict())  # of all ranks
         if not trainer.is_global_zero:

@@ -25,6 +25,11 @@ def check_callbacks(callbacks: Iterable[Callback]) -> None:
                 "trainer.callbacks: give StochasticWeightAveraging the argument device, such as null; its "
                 "own default cannot be written to a file."
             )
+        if isinstance(callback, LearningRateFinder):
+            raise ValueError(
+                "trainer.callbacks: LearningRateFinder is not supported, for it sets a field of the model; "
+                "the rate is a setting of model.optimizer."
+            )
         if isinstance(callback, GradientAccumulationScheduler):
             raise ValueError(
                 "trainer.callbacks: GradientAccumulationScheduler is not supported, a training could not go "
@@ -35,8 +40,8 @@ def check_callbacks(callbacks: Iterable[Callback]) -> None:
 def check_going_on(callbacks: Iterable[Callback]) -> None:
     """Raises ValueError for a callback that lets a training begin anew which goes on from a checkpoint."""
     for callback in callbacks:
-        if isinstance(callback, LearningRateFinder | BatchSizeFinder):
+        if isinstance(callback, BatchSizeFinder):
             raise ValueError(
-                f"trainer.callbacks: {type(callback).__name__} begins a training anew; take it out of the "
-                "configuration to go on from a checkpoint."
+                "trainer.callbacks: BatchSizeFinder begins a training anew; take it out of the configuration "
+                "to go on from a checkpoint."
             )

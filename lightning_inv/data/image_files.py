@@ -39,28 +39,33 @@ def find_images(root: Path) -> list[Path]:
     """
     if is_locked(root):
         raise ValueError(
-            f"{root} is the folder of a run that is at work, or was killed: its results would be taken for "
-            "images. Give --folder another name."
+            f"a run writes to {root}, or one that was killed has left its .lock there: results would be "
+            "taken for images. Give --folder or data.root another name, or remove that file."
         )
     if not root.is_dir():
         raise FileNotFoundError(f"there is no folder {root}.")
+    left: list[str] = []
     named = (
         Path(folder, name)
-        for folder, names in _folders(root)
+        for folder, names in _folders(root, left)
         for name in names
         if not name.startswith(".") and name[name.rfind(".") :].lower() in SUFFIXES
     )
     files = [file for file in named if file.is_file()]
+    others = f"; {len(left)} folders that runs write to, such as {left[0]}, are left out" if left else ""
     if not files:
-        raise FileNotFoundError(f"no image ({', '.join(sorted(SUFFIXES))}) in {root} or below.")
+        raise FileNotFoundError(f"no image ({', '.join(sorted(SUFFIXES))}) in {root} or below{others}.")
+    if others:
+        rank_zero_warn(f"{len(files)} images in {root}{others}.")
     return sorted(files, key=Path.as_posix)
 
 
-def _folders(root: Path) -> Iterator[tuple[str, list[str]]]:
-    """All folders with the files in each, but for those of runs below ``root``."""
+def _folders(root: Path, left: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """All folders with the files in each, but for those of runs below ``root``, which ``left`` learns."""
     for folder, folders, names in os.walk(root):
         if folder != str(root) and is_run(folder, names):
             folders.clear()
+            left.append(folder)
         else:
             yield folder, names
 

@@ -278,9 +278,19 @@ def _seen(image: ImageFile) -> np.ndarray:
         raise ValueError("it is a TIFF on its side, or of 16 bits with 0 as white; save it as a PNG")
     upright = ImageOps.exif_transpose(image)
     if not deep:
-        return np.asarray(upright.convert("L")) > 127
+        return _above(np.asarray(upright.convert("L")), 255)
     values, most = np.asarray(upright), 1.0 if image.mode == "F" else 65535.0
     low, high = values.min(), values.max()
     if (image.mode == "I" and image.format != "PPM") or not (low >= 0 and high <= most):
         raise ValueError(f"its numbers, from {low:g} to {high:g}, are neither of 8 or 16 bits nor in [0, 1]")
+    return _above(values, most)
+
+
+def _above(values: np.ndarray, most: float) -> np.ndarray:
+    """Where numbers are above the middle of their range; some must be, if any is seen at all."""
+    if 0 < values.max() <= most / 2:
+        raise ValueError(
+            f"its greatest number is {values.max():g} of {most:g}, so that nothing would be seen; what is "
+            "seen must be white"
+        )
     return values > most / 2

@@ -1,0 +1,126 @@
+"""What somebody has, and no run has made, stays: priors, settings, files of other programs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers import refusal
+from pictures import flat, write
+from restorations import ROOT, arguments
+from trainings import words
+
+from lightning_inv.cli import infer, train
+from lightning_inv.data.image_files import find_images
+from lightning_inv.modules.compiling import VARIABLE
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """The folder of a training whose checkpoints somebody has removed, to have the room."""
+    train(words(tmp_path / "run", "--trainer.max_steps=1"))
+    for file in (tmp_path / "run" / "checkpoints").glob("*"):
+        file.unlink()
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize("more", [[], ["--trainer.fast_dev_run=true"], ["--ckpt_path=last"]], ids=str)
+def test_a_prior_without_checkpoints_is_not_replaced(
+    more: list[str], trained: Path, capsys: pytest.CaptureFixture
+) -> None:
+    before = (trained / "prior.safetensors").read_bytes()
+    assert "prior.safetensors would be replaced" in refusal(train, words(trained, *more), capsys)
+    assert (trained / "prior.safetensors").read_bytes() == before
+
+
+def test_a_prior_is_kept_under_another_name_where_a_training_begins_by_itself(trained: Path) -> None:
+    """A job that is queued again, and was killed before its first checkpoint, must go on."""
+    before = (trained / "prior.safetensors").read_bytes()
+    train(words(trained, "--ckpt_path=auto", "--trainer.max_steps=1"))
+    assert (trained / "prior-1.safetensors").read_bytes() == before
+    assert (trained / "prior.safetensors").exists()
+
+
+def test_a_trial_of_a_training_leaves_nothing_that_the_training_would_be_refused_for(tmp_path: Path) -> None:
+    train(words(tmp_path / "run", "--trainer.fast_dev_run=true"))
+    train(words(tmp_path / "run", "--trainer.max_steps=1"))
+
+
+def test_a_folder_of_other_checkpoints_is_none_of_a_run(
+    tmp_path: Path, prior: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "model.pt").touch()
+    for name in ("summary.json", "quality.json"):
+        (tmp_path / "run" / name).write_text("mine")
+    assert "no run has left it" in refusal(train, words(tmp_path / "run"), capsys)
+    assert "no run has left it" in refusal(infer, arguments(prior, tmp_path / "run"), capsys)
+
+
+def test_a_manifest_of_another_program_makes_no_folder_that_of_a_run(
+    tmp_path: Path, prior: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / "run" / "extension").mkdir(parents=True)
+    (tmp_path / "run" / "extension" / "manifest.json").write_text('{"name": "x"}')
+    (tmp_path / "run" / "summary.json").write_text("mine")
+    assert "no run has left it" in refusal(infer, arguments(prior, tmp_path / "run"), capsys)
+
+
+def test_a_configuration_above_the_results_is_none_of_a_run(tmp_path: Path, prior: Path) -> None:
+    """As after a kill between the manifest and the configuration."""
+    (tmp_path / "config.yaml").write_text("data: {class_path: Digits}\n")
+    infer(arguments(prior, tmp_path / "run"))
+    (tmp_path / "run" / "config.yaml").unlink()
+    infer(arguments(prior, tmp_path / "run"))
+
+
+def test_a_saved_configuration_does_not_clear_results_again(tmp_path: Path, prior: Path) -> None:
+    infer(arguments(prior, tmp_path / "run", "--output.overwrite=true"))
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["output"]["overwrite"] is False
+
+
+def test_a_saved_configuration_does_not_say_what_to_go_on_from(tmp_path: Path) -> None:
+    train(words(tmp_path / "run", "--ckpt_path=auto", "--trainer.max_steps=1"))
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["ckpt_path"] is None
+
+
+@pytest.mark.parametrize("name", ["new", "last", "previous"])
+def test_the_best_checkpoint_has_a_name_of_its_own(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    said = refusal(train, words(tmp_path / "run", f"--checkpoint.filename={name}"), capsys)
+    assert f"checkpoint.filename is that of the best, which '{name}' cannot be" in said
+
+
+def test_a_training_in_a_new_folder_has_a_prior_there_though_one_before_was_better(
+    tmp_path: Path,
+) -> None:
+    train(words(tmp_path / "run", "--trainer.max_steps=2"))
+    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    worse = ["--model.optimizer.lr=10.0", "--trainer.max_steps=4", f"--ckpt_path={checkpoint}"]
+    train(words(tmp_path / "other", *worse))
+    assert (tmp_path / "other" / "prior.safetensors").exists()
+
+
+def test_images_that_are_left_out_are_told(tmp_path: Path, prior: Path) -> None:
+    write(tmp_path / "images" / "a.png", flat("L", (8, 8)))
+    infer(arguments(prior, tmp_path / "images" / "run"))
+    with pytest.warns(UserWarning, match="1 folders that runs write to, such as .*run, are left out"):
+        assert len(find_images(tmp_path / "images")) == 1
+
+
+def test_torch_does_not_choose_where_compiled_code_is_kept(tmp_path: Path) -> None:
+    """It does so as it is imported, and tells by the environment, as if somebody had said so."""
+    code = (
+        "import lightning_inv.cli, torch._dynamo.package, os\nfrom lightning_inv.modules import compiling\n"
+    )
+    code += f"compiling.own_cache(); print(os.environ[{VARIABLE!r}])"
+    own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path)}
+    kept = {key: value for key, value in os.environ.items() if key != VARIABLE}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=kept | own, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(tmp_path)
