@@ -56,7 +56,6 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_pictures(root / "photo", count=1, size=(50, 38))
     (root / "photo" / "000.png").rename(root / "my_photo.jpg")
     for run, shape in (("digits", (1, 8, 8)), ("mine", (3, None, None))):  # tests run in any order
-        (root / "runs" / run / "checkpoints").mkdir(parents=True)  # what a training replaces is of a training
         save_prior(root / "runs" / run / "prior.safetensors", tiny_prior(shape), {})
     return root
 
@@ -71,6 +70,10 @@ def here(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_training_command(words: list[str], here: Path) -> None:
     small = ["--model.denoiser.network.widths=[8,8]", "--model.denoiser.network.depths=[1,1]"]
     small = small if "my_images" in words else []
+    words = [
+        *words,
+        *([] if "--ckpt_path" in words else ["--ckpt_path=auto"]),
+    ]  # beside the stand-in of a prior
     cli = train([*words, *QUIET, *QUICK_TRAIN, *small])
     folder = Path(cli.trainer.default_root_dir)
     assert (folder / "prior.safetensors").exists()

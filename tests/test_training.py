@@ -86,7 +86,7 @@ class Validation:
 
     def __init__(self, loss: float) -> None:
         self.callback_metrics = {"val/loss": torch.tensor(loss)}
-        self.sanity_checking, self.is_global_zero = False, True
+        self.sanity_checking, self.fast_dev_run, self.is_global_zero = False, False, True
         self.global_step = self.world_size = self.accumulate_grad_batches = 1
         self.datamodule = SimpleNamespace(batch_size=1)
         self.strategy = SimpleNamespace(reduce_boolean_decision=lambda found: found)
