@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import lightning_inv
 from lightning_inv.callbacks.clearing import check_own, clear, holds_anything
 from lightning_inv.callbacks.journal import Journal, Record
 from lightning_inv.callbacks.own_code import code_digests
-from lightning_inv.callbacks.places import DONE, PICTURES, SHELF, name_fault
+from lightning_inv.callbacks.places import DONE, PICTURES, name_fault, picture_place
 from lightning_inv.configuration import texts
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
@@ -33,8 +34,7 @@ CHECKSUM = "sha256"
 
 def picture_path(folder: Path, index: int, name: str) -> Path:
     """Where the picture of an image lies: in ``folder``, from the image ``SHELF`` on in folders within it."""
-    shelf = index // SHELF
-    return (folder / f"{shelf:04d}" if shelf else folder) / f"{name}.png"
+    return folder / picture_place(index, name)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -55,10 +55,11 @@ class Manifest:
 
     Args:
         folder: The folder.
+        names: The names of the images that are to be restored, in order.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, names: Sequence[str] = ()) -> None:
+        self.folder, self.names = Path(folder), names
         self.path, self.parts = self.folder / "manifest.json", self.folder / ".parts"
         self.journal, self.tallies = Journal(self.folder / "records"), self.folder / "tallies"
 
@@ -67,8 +68,9 @@ class Manifest:
         done, held = self.look(settings, overwrite, shared), self._held()
         differ = _different(settings, held)
         if differ and overwrite and held:  # else there is nothing of ours
+            known = self._pictures()
             for path in self._left(held):  # a kill leaves no record of lost pictures
-                clear(path)
+                clear(path, known)
         for folder in (self.parts, self.folder):  # left behind by a process that was killed
             remove_parts(folder, STALE)
         if differ:
@@ -147,6 +149,12 @@ class Manifest:
         left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
         found = (path for path in self.folder.glob("*") if path.name in left)
         return sorted(found, key=lambda path: path.name not in DONE)
+
+    def _pictures(self) -> set[str]:
+        """Where pictures lie in a folder of them: of images that are to be restored, or have a record."""
+        records = self.journal.read(sorted(self.done()))
+        told = ((record["index"], record["name"]) for record in records if "name" in record)
+        return {picture_place(index, name) for index, name in chain(enumerate(self.names), told)}
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""
