@@ -129,9 +129,7 @@ class Manifest:
         """The settings that the folder was made with; empty if it is new."""
         try:
             content = json.loads(read_regular(self.path, LONGEST))
-            told = content.pop(CHECKSUM, None)
-            old = told is None and {"seed", "solvers"} <= content.keys()  # before there was one
-            whole = old or told == digest(content)
+            whole = content.pop(CHECKSUM, None) == digest(content)
         except FileNotFoundError:
             return {}
         except (AttributeError, RecursionError, TypeError, ValueError):
