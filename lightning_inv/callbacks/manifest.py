@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from torch import nn
 
@@ -73,9 +75,26 @@ class Manifest:
                 clear(path, known)
         for folder in (self.parts, self.folder):  # left behind by a process that was killed
             remove_parts(folder, STALE)
-        if differ:
-            write_json(self.path, settings | {CHECKSUM: digest(settings)})
+        if differ and not self._begin(settings | {CHECKSUM: digest(settings)}, shared):
+            self.look(settings, overwrite, shared)
         return done
+
+    def _begin(self, content: dict[str, Any], shared: bool) -> bool:
+        """Writes the manifest; False if others share the folder and one of them has done so meanwhile."""
+        if not shared:
+            write_json(self.path, content)
+            return True
+        part = self.folder / f".{uuid4().hex}.part"
+        write_json(part, content)
+        try:
+            os.link(part, self.path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            write_json(self.path, content)
+        finally:
+            part.unlink(missing_ok=True)
+        return True
 
     def look(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
         """The images that are done and stay; nothing is touched.
