@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 from helpers import refusal
-from restorations import arguments
+from restorations import SOLVERS, arguments
 
-from lightning_inv.callbacks.manifest import Manifest
+from lightning_inv.callbacks.manifest import CHECKSUM, Manifest, digest, write_json
 from lightning_inv.cli import infer
 
 pytestmark = pytest.mark.faults
 SETTINGS = {"seed": 0, "solvers": {"ddrm": {}}}
+GIVEN = ("truth", "measurement")
 OTHER = {"seed": 1, "solvers": {"ddrm": {}, "dps": {}}}
 
 
@@ -29,7 +30,7 @@ def results(tmp_path: Path) -> Manifest:
     """A folder with the record of one image and its picture."""
     manifest = Manifest(tmp_path)
     manifest.open(SETTINGS, overwrite=False)
-    manifest.add([{"index": 0}])
+    manifest.add([{"index": 0, "name": "a"}])
     touched(tmp_path / "ddrm" / "a.png")
     return manifest
 
@@ -48,10 +49,61 @@ def test_a_run_within_another_is_not_removed_with_it(results: Manifest, place: s
 
 
 def test_files_among_pictures_that_no_run_writes_stay(results: Manifest) -> None:
-    theirs = {"truth/original.tif", "ddrm/notes/a.txt"}
+    theirs = {"truth/original.tif", "ddrm/notes/a.txt", "truth/0001/a.png", "ddrm/b/000.png"}
+    theirs |= {"ddrm/holiday.png", "ddrm_samples/b/000.png", "ddrm_samples/a/cover.png"}
+    theirs |= {"grids/party.png", "grids/20240101.png", "ddrm/000000.png"}
     touched(*(results.folder / name for name in theirs))
     results.open({**SETTINGS, "seed": 1}, overwrite=True)
     assert files(results.folder) == theirs | {"manifest.json"}
+
+
+def test_all_pictures_of_images_that_have_a_record_are_removed(tmp_path: Path) -> None:
+    manifest = Manifest(tmp_path)
+    manifest.open(SETTINGS, overwrite=False)
+    manifest.add([{"index": 3, "name": "b/c.png"}, {"index": 20_000, "name": "b/c.png"}])
+    for place in ("b/c.png", "0002/b/c.png"):
+        touched(*(tmp_path / folder / f"{place}.png" for folder in ("truth", "ddrm", "ddrm_std")))
+        touched(*(tmp_path / "ddrm_samples" / place / f"{k:03d}.png" for k in (0, 1, 1000)))
+    touched(tmp_path / "grids" / "000003.png", tmp_path / "grids" / "0002" / "020000.png")
+    manifest.open(OTHER, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_pictures_in_any_folder_that_a_forged_manifest_names_stay(results: Manifest) -> None:
+    forged = {"seed": 0, "solvers": {"photos": {}, "ddrm": {}}}
+    write_json(results.path, forged | {CHECKSUM: digest(forged)})
+    theirs = {"photos/holiday.png", "photos/deep/001.png"}
+    touched(*(results.folder / name for name in theirs))
+    Manifest(results.folder, ["000", "001"]).open(SETTINGS, overwrite=True)
+    assert files(results.folder) >= theirs
+
+
+def test_pictures_that_are_unknown_after_a_kill_stay_and_stand_in_nobodys_way(results: Manifest) -> None:
+    """The records went first; of the pictures those of the images that are to be restored are known."""
+    touched(results.folder / "ddrm" / "b.png")
+    for record in (results.folder / "records").iterdir():
+        record.unlink()
+    manifest = Manifest(results.folder, ["a", "c"])
+    assert manifest.open(OTHER, overwrite=True) == set()
+    assert files(results.folder) == {"manifest.json", "ddrm/b.png"}
+    assert manifest.open(OTHER, overwrite=False) == set()
+    assert manifest.open(SETTINGS, overwrite=True) == set()
+    assert files(results.folder) == {"manifest.json", "ddrm/b.png"}
+
+
+def test_an_overwrite_removes_what_was_left_and_leaves_what_was_put_there(
+    prior: Path, tmp_path: Path
+) -> None:
+    words = arguments(prior, tmp_path, "--data.limit=2", "--model.samples=2")
+    infer(words)
+    before = files(tmp_path)
+    theirs = {"ddrm/holiday.png", "truth/sub/holiday.png", "grids/holiday.png"}
+    touched(*(tmp_path / name for name in theirs))
+    infer([*words, "--model.samples=1", "--data.limit=1", "--output.overwrite=true"])
+    left = {name for name in files(tmp_path) if name.endswith(".png")} - theirs
+    assert left == {f"{name}/digit0009.png" for name in (*GIVEN, *SOLVERS)} | {"grids/000000.png"}
+    assert theirs <= files(tmp_path)
+    assert len(before) > 20
 
 
 @pytest.mark.parametrize("name", ["records/patients.jsonl", "records/notes.txt", "tallies/0.safetensors"])

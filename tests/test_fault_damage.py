@@ -97,15 +97,21 @@ def test_a_manifest_that_is_damaged_is_named_and_nothing_is_touched(
     assert (results.folder / "ddrm" / "a.png").exists()
 
 
-def test_a_flipped_bit_of_a_manifest_mixes_no_results(results: Manifest) -> None:
-    for _ in flipped(results.path, 200):
-        with pytest.raises(ValueError, match=r"is damaged|differs in: "):
-            results.open(SETTINGS, overwrite=False)
-
-
-def test_a_manifest_without_a_checksum_is_read_as_ever(results: Manifest) -> None:
-    results.path.write_text(json.dumps(SETTINGS))
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_flipped_bit_of_a_manifest_mixes_and_removes_no_results(results: Manifest, overwrite: bool) -> None:
+    for _ in flipped(results.path, 8 * results.path.stat().st_size):
+        with pytest.raises(ValueError, match="is damaged, so nobody can tell"):
+            results.open({**SETTINGS, "seed": 1}, overwrite)
     assert results.open(SETTINGS, overwrite=False) == {0}
+    assert (results.folder / "ddrm" / "a.png").exists()
+
+
+def test_a_manifest_without_a_checksum_is_damaged(results: Manifest) -> None:
+    """Else one bit of its key would make other settings of it, that could be overwritten."""
+    results.path.write_text(json.dumps(SETTINGS))
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged, so nobody can tell"):
+        results.open(SETTINGS, overwrite=True)
+    assert results.done() == {0}
 
 
 # Files of weights

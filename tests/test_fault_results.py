@@ -28,7 +28,7 @@ def results(tmp_path: Path) -> Manifest:
     """A folder with the record of one image and its pictures."""
     manifest = Manifest(tmp_path)
     manifest.open(SETTINGS, overwrite=False)
-    manifest.add([{"index": 0}])
+    manifest.add([{"index": 0, "name": "a"}])
     for name in PICTURES:
         (tmp_path / name).mkdir()
         (tmp_path / name / "a.png").touch()
@@ -44,10 +44,10 @@ def test_an_overwrite_that_is_killed_leaves_no_record_of_pictures_that_are_gone(
 ) -> None:
     clear, glob = clearing.clear, Path.glob
 
-    def killed(path: Path) -> None:
+    def killed(path: Path, known: set[str]) -> None:
         if path.name == killed_at:
             raise KeyboardInterrupt
-        clear(path)
+        clear(path, known)
 
     records_last = {"key": lambda path: path.name == "records"}  # as some file systems list them
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(sorted(glob(self, pattern), **records_last)))
@@ -65,7 +65,7 @@ def test_pictures_of_a_run_that_was_killed_before_its_first_record_are_not_mixed
     touched(tmp_path / "ddrm" / "a.png")
     with pytest.raises(ValueError, match="holds results of another run, which differs in: seed"):
         Manifest(tmp_path).open({**SETTINGS, "seed": 1}, overwrite=False)
-    Manifest(tmp_path).open({**SETTINGS, "seed": 1}, overwrite=True)
+    Manifest(tmp_path, ["a"]).open({**SETTINGS, "seed": 1}, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
 
 

@@ -3,11 +3,11 @@
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from lightning_inv.callbacks.places import DONE
+from lightning_inv.callbacks.places import DONE, is_picture
 
 OWN = r"[0-9]+-.+-[0-9]+-[0-9a-f]{32}"
 """A name of ``files.own_name``."""
@@ -16,7 +16,6 @@ WRITTEN = {
     "tallies": re.compile(rf"[0-9]{{9}}-{OWN}\.safetensors"),
 }
 """The names of files in folders that tell what is done; all others hold pictures."""
-PICTURE = re.compile(r".+\.png", re.DOTALL)
 RUN = re.compile(r"manifest\.json|config\.yaml|.+\.ckpt", re.DOTALL)
 """What only a run of its own has."""
 
@@ -29,17 +28,21 @@ def holds_anything(path: Path) -> bool:
 
 def check_own(path: Path) -> None:
     """Raises ValueError if a folder of results holds what must not be removed, or would be taken for ours."""
-    deque(_own(path), maxlen=0)
+    deque(_own(path, ()), maxlen=0)
 
 
-def clear(path: Path) -> None:
+def clear(path: Path, known: Container[str]) -> None:
     """Removes a folder of results but for files that no run has written.
+
+    Args:
+        path: The folder.
+        known: Where pictures of images lie in a folder of them: others are of somebody else.
 
     Raises:
         ValueError: As ``check_own``.
         OSError: It tells what is done, and cannot be removed.
     """
-    for file in _own(path):
+    for file in _own(path, known):
         try:
             file.unlink()
         except OSError:
@@ -50,11 +53,11 @@ def clear(path: Path) -> None:
             os.rmdir(folder)
 
 
-def _own(path: Path) -> Iterator[Path]:
+def _own(path: Path, known: Container[str]) -> Iterator[Path]:
     """The files of a folder that a run has written."""
     if path.is_symlink():
         return
-    own = WRITTEN.get(path.name, PICTURE)
+    records = WRITTEN.get(path.name)
     for folder, folders, names in os.walk(path):
         if runs := [name for name in (*folders, *names) if RUN.fullmatch(name)]:
             raise ValueError(
@@ -62,10 +65,12 @@ def _own(path: Path) -> Iterator[Path]:
                 "--folder another name."
             )
         for name in names:
-            if own.fullmatch(name):
-                yield Path(folder, name)
-            elif path.name in DONE:
+            file = Path(folder, name)
+            if records is None:
+                own = is_picture(file.relative_to(path).as_posix(), path.name, known)
+            elif not (own := records.fullmatch(name)):
                 raise ValueError(
-                    f"{Path(folder, name)} was not written by a run: move it away, or give --folder another "
-                    "name."
+                    f"{file} was not written by a run: move it away, or give --folder another name."
                 )
+            if own:
+                yield file

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from torch import nn
 
@@ -12,7 +15,7 @@ import lightning_inv
 from lightning_inv.callbacks.clearing import check_own, clear, holds_anything
 from lightning_inv.callbacks.journal import Journal, Record
 from lightning_inv.callbacks.own_code import code_digests
-from lightning_inv.callbacks.places import DONE, PICTURES, SHELF, name_fault
+from lightning_inv.callbacks.places import DONE, PICTURES, name_fault, picture_place
 from lightning_inv.configuration import texts
 from lightning_inv.data import ImageDataModule
 from lightning_inv.files import atomic_write, remove_parts
@@ -33,8 +36,7 @@ CHECKSUM = "sha256"
 
 def picture_path(folder: Path, index: int, name: str) -> Path:
     """Where the picture of an image lies: in ``folder``, from the image ``SHELF`` on in folders within it."""
-    shelf = index // SHELF
-    return (folder / f"{shelf:04d}" if shelf else folder) / f"{name}.png"
+    return folder / picture_place(index, name)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -55,10 +57,11 @@ class Manifest:
 
     Args:
         folder: The folder.
+        names: The names of the images that are to be restored, in order.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, names: Sequence[str] = ()) -> None:
+        self.folder, self.names = Path(folder), names
         self.path, self.parts = self.folder / "manifest.json", self.folder / ".parts"
         self.journal, self.tallies = Journal(self.folder / "records"), self.folder / "tallies"
 
@@ -67,13 +70,31 @@ class Manifest:
         done, held = self.look(settings, overwrite, shared), self._held()
         differ = _different(settings, held)
         if differ and overwrite and held:  # else there is nothing of ours
+            known = self._pictures()
             for path in self._left(held):  # a kill leaves no record of lost pictures
-                clear(path)
+                clear(path, known)
         for folder in (self.parts, self.folder):  # left behind by a process that was killed
             remove_parts(folder, STALE)
-        if differ:
-            write_json(self.path, settings | {CHECKSUM: digest(settings)})
+        if differ and not self._begin(settings | {CHECKSUM: digest(settings)}, shared):
+            self.look(settings, overwrite, shared)
         return done
+
+    def _begin(self, content: dict[str, Any], shared: bool) -> bool:
+        """Writes the manifest; False if others share the folder and one of them has done so meanwhile."""
+        if not shared:
+            write_json(self.path, content)
+            return True
+        part = self.folder / f".{uuid4().hex}.part"
+        write_json(part, content)
+        try:
+            os.link(part, self.path)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            write_json(self.path, content)
+        finally:
+            part.unlink(missing_ok=True)
+        return True
 
     def look(self, settings: dict[str, Any], overwrite: bool, shared: bool = False) -> set[int]:
         """The images that are done and stay; nothing is touched.
@@ -127,9 +148,7 @@ class Manifest:
         """The settings that the folder was made with; empty if it is new."""
         try:
             content = json.loads(read_regular(self.path, LONGEST))
-            told = content.pop(CHECKSUM, None)
-            old = told is None and {"seed", "solvers"} <= content.keys()  # before there was one
-            whole = old or told == digest(content)
+            whole = content.pop(CHECKSUM, None) == digest(content)
         except FileNotFoundError:
             return {}
         except (AttributeError, RecursionError, TypeError, ValueError):
@@ -147,6 +166,12 @@ class Manifest:
         left = {*DONE, *PICTURES, *outputs}  # the file could tell of folders elsewhere
         found = (path for path in self.folder.glob("*") if path.name in left)
         return sorted(found, key=lambda path: path.name not in DONE)
+
+    def _pictures(self) -> set[str]:
+        """Where pictures lie in a folder of them: of images that are to be restored, or have a record."""
+        records = self.journal.read(sorted(self.done()))
+        told = ((record["index"], record["name"]) for record in records if "name" in record)
+        return {picture_place(index, name) for index, name in chain(enumerate(self.names), told)}
 
     def add(self, records: Iterable[Record]) -> None:
         """Says that the images of these records are done."""

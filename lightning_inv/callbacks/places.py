@@ -5,7 +5,8 @@ somebody may have put there, is not followed; the folder itself may be one, as t
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,30 @@ LONGEST = 255
 """The bytes of the name of a file, at most, on common file systems."""
 
 
+def picture_place(index: int, name: str) -> str:
+    """Where the picture of an image lies in a folder of pictures, from ``SHELF`` on in one within it."""
+    shelf = index // SHELF
+    return f"{shelf:04d}/{name}.png" if shelf else f"{name}.png"
+
+
+def is_picture(place: str, kind: str, known: Container[str]) -> bool:
+    """Whether a run has written the picture at a place in a folder of them.
+
+    Args:
+        place: The place.
+        kind: The name of the folder.
+        known: Where the pictures of the images lie that it may be of.
+    """
+    if place in known:
+        return True
+    around, _, file = place.rpartition("/")
+    stem = file.removesuffix(".png")
+    if kind.endswith("_samples") and re.fullmatch("[0-9]{3,}[.]png", file):
+        return f"{around}.png" in known
+    number = kind == "grids" and re.fullmatch("[0-9]{6,}", stem)
+    return bool(number) and place == picture_place(int(stem), stem)
+
+
 def check_names(names: Sequence[str], samples: int = 1) -> None:
     """Finds names whose pictures cannot be written, or would be written elsewhere or over one another.
 
@@ -42,8 +67,7 @@ def check_names(names: Sequence[str], samples: int = 1) -> None:
     taken: set[str] = set()
     for index, name in enumerate(names):
         why = name_fault(name)
-        shelf = index // SHELF
-        file = f"{shelf:04d}/{name}.png" if shelf else f"{name}.png"
+        file = picture_place(index, name)
         if why or file in taken:
             why = why or "is that of two images"
             raise ValueError(f"the name {name!r} of an image {why}; files of results are made of it.")

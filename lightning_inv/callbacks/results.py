@@ -55,13 +55,14 @@ class ResultWriter(BasePredictionWriter):
     def setup(self, trainer: Trainer, pl_module: Restoration, stage: str) -> None:
         super().setup(trainer, pl_module, stage)
         data, shared = trainer.datamodule, trainer.datamodule.shard is not None
-        self.manifests = {name: Manifest(self.folder / name) for name in pl_module.work}
+        names = data.selected().names
+        self.manifests = {name: Manifest(self.folder / name, names) for name in pl_module.work}
         self.sample_files = {
             name: SampleFiles(manifest.tallies, manifest.parts) for name, manifest in self.manifests.items()
         }
         if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
-        check_names(data.selected().names, 1 if pl_module.spread_samples else pl_module.samples)
+        check_names(names, 1 if pl_module.spread_samples else pl_module.samples)
         solvers = {name: work.solvers for name, work in pl_module.work.items()}
         told(trainer, lambda: check_folders(self.folder, solvers))
         told(trainer, lambda: self._check_inputs(solvers, data, pl_module))

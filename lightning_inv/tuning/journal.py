@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,10 @@ from lightning_inv.callbacks.journal import END, LENGTH
 
 FLAGS = os.O_RDWR | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
 """How it is opened: never by way of a link that somebody has put in its place."""
+WORKER = re.compile(rb'(?<="worker_id": ")[^"]+')
+"""What differs from search to search in the first line."""
+FIRST = b'{"op_code": 0, "worker_id": "", "study_name": "tune", "directions": ['
+"""How the first line begins, but for that."""
 
 
 class TrialJournal:
@@ -18,13 +23,13 @@ class TrialJournal:
 
     The checksum is of all lines so far. A search has its folder to itself (``locks.at_work``), so the file is
     read once. Of a last line that is not whole, by a killed process or a full disk, what there is is removed;
-    all before it stays.
+    all before it stays. Where there is no other line, it has to begin as the first does.
 
     Args:
         path: The file, made if need be.
 
     Raises:
-        ValueError: It is damaged elsewhere than in its last line.
+        ValueError: It is damaged elsewhere than in its last line, or that of something else.
         OSError: It cannot be read or written.
     """
 
@@ -33,10 +38,14 @@ class TrialJournal:
         self._logs: list[dict[str, Any]] = []
         self._size = self._crc = 0
         with open(path, "rb", opener=lambda name, _: os.open(name, FLAGS | os.O_CREAT, 0o666)) as file:
-            lines = file.read().split(b"\n")[:-1]
+            *lines, rest = file.read().split(b"\n")
+        if not lines and not _begins(rest):
+            raise ValueError(
+                f"{path} is the journal of no search: move it away, or give --folder another name."
+            )
         for number, line in enumerate(lines, 1):
             if not self._take(line + b"\n"):
-                if number < len(lines):
+                if number < len(lines) or number == 1:
                     raise ValueError(
                         f"{path} is damaged in line {number}: move it away to begin the search anew."
                     )
@@ -83,3 +92,9 @@ class TrialJournal:
         self._logs.append(log)
         self._size, self._crc = self._size + len(line), crc
         return True
+
+
+def _begins(text: bytes) -> bool:
+    """Whether a line that was cut off, or was not begun, can have been the first."""
+    start = WORKER.sub(b"", text, 1)
+    return start[: len(FIRST)] == FIRST[: len(start)]

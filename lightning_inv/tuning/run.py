@@ -95,12 +95,13 @@ def tune(
 
     Raises:
         ValueError: The search does not fit the run, its folder or its images, no trial was completed, or
-            what is in the place of a file that it writes is none.
+            what is in the place of a file that it writes is none, or was not left by a search.
         TypeError: The solver cannot deal with the problem.
         ImportError: optuna is not installed.
     """
     path = Path(folder)
     check_files(path, OUTPUTS)
+    _check_replaced(path)
     trials = Trials(search, model, data, trainer)
     measurement = model.measurement.recipe if model.measurement else None
     told = settings_of(trials.restoration({}), data, str(trainer.precision))[""]
@@ -120,6 +121,18 @@ def tune(
     }
     write_preset(path / "preset.yaml", preset_text(search, study, trials.solver(study.best_params), run))
     return {"measure": search.measure, "best": study.best_value, "settings": study.best_params}
+
+
+def _check_replaced(folder: Path) -> None:
+    """Raises ValueError if a file of a search would replace what none has left: a journal comes first."""
+    journal, *others = (folder / name for name in OUTPUTS)
+    if journal.exists() and journal.stat().st_size:
+        return
+    if found := [path for path in others if path.exists()]:
+        raise ValueError(
+            f"{found[0]} is in the place of a file that is written here, but no {journal.name} beside it "
+            "tells of a search that has left it: move it away, or give --folder another name."
+        )
 
 
 def noise_of(model: Restoration) -> str:

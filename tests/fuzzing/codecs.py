@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from lightning_inv.callbacks.manifest import CHECKSUM, digest
+
 CHECKSUMS = ("sha256", "crc32")
 """Keys of checksums, which would tell of every change before it is looked at."""
 
@@ -33,6 +35,12 @@ def _text(tree: Any) -> bytes:
 
 def _json(contents: bytes) -> Any:
     return _unsigned(json.loads(contents))
+
+
+def _of_json(tree: Any) -> bytes:
+    """A manifest with the checksum that its reader asks for."""
+    signed = isinstance(tree, dict)
+    return _text(tree | {CHECKSUM: digest(tree)} if signed else tree)
 
 
 def _unsigned(tree: Any) -> Any:
@@ -181,7 +189,7 @@ def _of_yaml(tree: Any) -> bytes:
 
 
 CODECS = {
-    ".json": Codec(_json, _text),
+    ".json": Codec(_json, _of_json),
     ".jsonl": Codec(_lines, _of_lines),
     ".safetensors": Codec(_safetensors, _of_safetensors),
     ".npy": Codec(_npy, _of_npy),

@@ -2,7 +2,6 @@
 
 import functools
 import io
-import json
 import os
 import pickle
 import subprocess
@@ -197,7 +196,7 @@ def result_seeds() -> Seeds:
         sums = (Path(folder) / "tally").read_bytes()
     lines = CODECS[".jsonl"].contents(records)
     return {
-        "manifest.json": json.dumps(SETTINGS, indent=1).encode(),
+        "manifest.json": CODECS[".json"].contents(SETTINGS),
         "a.jsonl": lines,
         "sums.safetensors": sums,
     }
