@@ -61,7 +61,8 @@ def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path
     left, other = tmp_path / f".{'0123' * 8}.part", tmp_path / "prior.safetensors"
     left.touch()
     other.touch()
-    PriorFile(str(tmp_path)).on_fit_start(SimpleNamespace(is_global_zero=True), None)
+    strategy = SimpleNamespace(broadcast=lambda found: found)
+    PriorFile(str(tmp_path)).on_fit_start(SimpleNamespace(is_global_zero=True, strategy=strategy), None)
     assert list(tmp_path.iterdir()) == [other]
 
 
