@@ -45,6 +45,36 @@ def test_a_prior_is_kept_under_another_name_where_a_training_begins_by_itself(tr
     assert (trained / "prior.safetensors").exists()
 
 
+def test_a_best_checkpoint_that_is_left_alone_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Nobody has asked to begin anew: it is what was kept of a training."""
+    run = tmp_path / "run"
+    train(words(run))
+    for name in ("last", "previous"):
+        (run / "checkpoints" / f"{name}.ckpt").unlink()
+    kept = {
+        path: path.read_bytes() for path in (run / "checkpoints" / "best.ckpt", run / "prior.safetensors")
+    }
+    assert "holds best.ckpt, but none of" in refusal(train, words(run, "--ckpt_path=auto"), capsys)
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
+def test_a_training_may_start_from_the_prior_whose_place_it_takes(trained: Path) -> None:
+    train(words(trained, "--ckpt_path=auto", f"--model.start_from={trained / 'prior.safetensors'}"))
+    assert (trained / "prior-1.safetensors").exists()
+
+
+def test_a_training_that_goes_on_from_elsewhere_keeps_a_prior_that_is_there(
+    tmp_path: Path, trained: Path
+) -> None:
+    before = (trained / "prior.safetensors").read_bytes()
+    train(words(tmp_path / "other", "--trainer.max_steps=1"))
+    begun = tmp_path / "other" / "checkpoints" / "last.ckpt"
+    train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4"))
+    assert before in [path.read_bytes() for path in trained.glob("prior*.safetensors")]
+
+
 def test_a_trial_of_a_training_leaves_nothing_that_the_training_would_be_refused_for(tmp_path: Path) -> None:
     train(words(tmp_path / "run", "--trainer.fast_dev_run=true"))
     train(words(tmp_path / "run", "--trainer.max_steps=1"))

@@ -62,7 +62,9 @@ def test_a_training_removes_what_a_killed_one_has_left_of_a_prior(tmp_path: Path
     left.touch()
     other.touch()
     strategy = SimpleNamespace(broadcast=lambda found: found)
-    PriorFile(str(tmp_path)).on_fit_start(SimpleNamespace(is_global_zero=True, strategy=strategy), None)
+    PriorFile(str(tmp_path)).on_fit_start(
+        SimpleNamespace(is_global_zero=True, strategy=strategy, ckpt_path=None), None
+    )
     assert list(tmp_path.iterdir()) == [other]
 
 

@@ -8,7 +8,6 @@ from tempfile import NamedTemporaryFile
 from lightning import Trainer
 
 from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
-from lightning_inv.callbacks.outputs import free_name
 from lightning_inv.callbacks.places import check_files, check_foreign, check_no_restoration, check_place
 
 TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
@@ -38,8 +37,8 @@ def check_beginning(folder: Path, ckpt_path: str | None, trainer: Trainer) -> No
     own = [callback for callback in trainer.callbacks if isinstance(callback, Checkpoints)]
     _check_files(checkpoints, (NEW, LAST, PREVIOUS, *(f"{callback.filename}.ckpt" for callback in own)))
     _check_writable(checkpoints)
-    if (prior := folder / "prior.safetensors").is_file() and not any(checkpoints.glob("*.ckpt")):
-        _check_prior(prior, begins=ckpt_path == "auto" and not trainer.fast_dev_run)
+    if not any((checkpoints / name).exists() for name in (NEW, LAST, PREVIOUS)):
+        _check_trained(folder, checkpoints, ckpt_path, bool(trainer.fast_dev_run))
     for path in folder.glob(".*.ckpt"):
         if TRIED.fullmatch(path.name) and path.is_file() and not path.is_symlink():
             path.unlink()
@@ -73,16 +72,22 @@ def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, tri
         )
 
 
-def _check_prior(prior: Path, begins: bool) -> None:
-    """Raises ValueError if a prior would be replaced; where a run was killed before a checkpoint, it is kept.
+def _check_trained(folder: Path, checkpoints: Path, ckpt_path: str | None, trial: bool) -> None:
+    """Raises ValueError if a training would begin anew where one was, and replace what it has left.
 
-    Args:
-        prior: The prior that a training has left without a checkpoint.
-        begins: Whether a training begins where there is none to go on with.
+    By ``auto`` a prior is not in the way, since a run may be killed before its first checkpoint: it is kept
+    under another name, see ``PriorFile``.
     """
-    if not begins:
+    if ckpt_path not in (None, *GOES_ON):
+        return
+    if best := [path.name for path in checkpoints.glob("*.ckpt")]:
+        raise ValueError(
+            f"{checkpoints} holds {best[0]}, but none of {NEW}, {LAST}, {PREVIOUS} to go on from: give "
+            f"--ckpt_path {checkpoints / best[0]}, or --folder another name."
+        )
+    prior = folder / "prior.safetensors"
+    if prior.is_file() and (trial or ckpt_path != "auto"):
         raise ValueError(
             f"{prior} would be replaced, and there is no checkpoint to go on from: move it away, or give "
             "--folder another name."
         )
-    prior.rename(free_name(prior))

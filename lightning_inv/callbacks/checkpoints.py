@@ -58,7 +58,7 @@ class Checkpoints(ModelCheckpoint):
     ) -> None:
         if last_every < 1:
             raise ValueError(f"checkpoint.last_every must be at least 1, got {last_every}.")
-        if f"{filename}.ckpt" in (NEW, LAST, PREVIOUS):
+        if f"{Path(filename).name}.ckpt" in (NEW, LAST, PREVIOUS):
             raise ValueError(f"checkpoint.filename is that of the best, which {filename!r} cannot be.")
         super().__init__(dirpath, filename, monitor, enable_version_counter=False)
         self.last_every = last_every

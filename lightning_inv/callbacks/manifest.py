@@ -86,6 +86,8 @@ class Manifest:
             return True
         part = self.folder / f".{uuid4().hex}.part"
         write_json(part, content)
+        if self.path.is_symlink():  # it leads nowhere, else it would have been read
+            self.path.unlink()
         try:
             os.link(part, self.path)
         except FileExistsError:

@@ -13,6 +13,7 @@ from torchvision.utils import make_grid
 
 import lightning_inv
 from lightning_inv.callbacks.logging import tensorboard
+from lightning_inv.callbacks.outputs import free_name
 from lightning_inv.callbacks.pictures import write_png
 from lightning_inv.callbacks.saved_config import SaveConfig
 from lightning_inv.denoisers import SizedDenoiser
@@ -50,7 +51,8 @@ class LastValidation(Callback):
 class PriorFile(Callback):
     """Writes ``prior.safetensors`` at each best validation loss so far.
 
-    The file always holds the averaged weights of the best validation, or the last ones if none was made.
+    The file always holds the averaged weights of the best validation, or the last ones if none was made. One
+    that is there of another run is given another name first.
 
     Args:
         folder: The folder of the file.
@@ -63,6 +65,7 @@ class PriorFile(Callback):
     ) -> None:
         self.path, self.provenance, self.half = Path(folder) / "prior.safetensors", provenance or {}, half
         self.best: float | None = None
+        self.own = False
         self.start_from: str | None = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -79,6 +82,8 @@ class PriorFile(Callback):
             remove_parts(self.path.parent)
         if not trainer.strategy.broadcast(self.path.exists()):
             self.best = None  # of a run that goes on in another folder the next is the best there
+        begun = Path(trainer.ckpt_path or "")
+        self.own = begun.resolve().parent.parent == self.path.parent.resolve()  # else it is of another run
 
     def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if not trainer.global_step:  # a run that goes on keeps what it began with
@@ -113,6 +118,9 @@ class PriorFile(Callback):
             **({"start_from": self.start_from} if self.start_from else {}),
             **self.provenance,
         }
+        if self.path.exists() and not self.own:  # of a run whose checkpoints are gone
+            self.path.rename(free_name(self.path))
+        self.own = True
         save_prior(self.path, pl_module.averaged, told, self.half, weights)
 
     def _check_finite(self, trainer: Trainer, pl_module: PriorTraining) -> None:

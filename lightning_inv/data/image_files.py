@@ -52,7 +52,7 @@ def find_images(root: Path) -> list[Path]:
         if not name.startswith(".") and name[name.rfind(".") :].lower() in SUFFIXES
     )
     files = [file for file in named if file.is_file()]
-    others = f"; {len(left)} folders that runs write to, such as {left[0]}, are left out" if left else ""
+    others = f"; {len(left)} folders that runs write to, such as {left[0]!r}, are left out" if left else ""
     if not files:
         raise FileNotFoundError(f"no image ({', '.join(sorted(SUFFIXES))}) in {root} or below{others}.")
     if others:

@@ -47,7 +47,8 @@ class TrialJournal:
             if not self._take(line + b"\n"):
                 if number < len(lines) or number == 1:
                     raise ValueError(
-                        f"{path} is damaged in line {number}: move it away to begin the search anew."
+                        f"{path} is damaged in line {number}: move it away to begin the search anew, with "
+                        "preset.yaml and trials.csv."
                     )
                 break
         self.append_logs([])
