@@ -139,7 +139,7 @@ def test_a_training_in_a_new_folder_has_a_prior_there_though_one_before_was_bett
 def test_images_that_are_left_out_are_told(tmp_path: Path, prior: Path) -> None:
     write(tmp_path / "images" / "a.png", flat("L", (8, 8)))
     infer(arguments(prior, tmp_path / "images" / "run"))
-    with pytest.warns(UserWarning, match="1 folders that runs write to, such as .*run, are left out"):
+    with pytest.warns(UserWarning, match="1 folders that runs write to, such as '.*run', are left out"):
         assert len(find_images(tmp_path / "images")) == 1
 
 
