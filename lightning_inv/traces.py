@@ -48,6 +48,11 @@ def has_configuration(folder: Path) -> bool:
     return text.startswith(b"# lightning.pytorch==") and b"\nfolder:" in text
 
 
+def has_checkpoints(folder: Path) -> bool:
+    """Whether a folder has checkpoints of a training."""
+    return any((folder / "checkpoints").glob("*.ckpt"))
+
+
 MARKS: Mapping[str, Callable[[Path], bool]] = {
     LOCK: is_locked,
     "manifest.json": has_manifest,

@@ -9,6 +9,7 @@ from lightning import Trainer
 
 from lightning_inv.callbacks.checkpoints import GOES_ON, LAST, NEW, PREVIOUS, Checkpoints, checkpoint_folder
 from lightning_inv.callbacks.places import check_files, check_foreign, check_no_restoration, check_place
+from lightning_inv.traces import has_checkpoints
 
 TRIED = re.compile(r"\.(lr_find|scale_batch_size)_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\.ckpt")
 """Files of Lightning's callbacks that try settings; where one was killed, its file is left in the folder."""
@@ -61,7 +62,7 @@ def _check_writable(folder: Path) -> None:
 
 def _check_other_run(folder: Path, checkpoints: Path, ckpt_path: str | None, trial: bool) -> None:
     """Raises ValueError if a folder holds a run, unless this one, which is no trial, goes on with it."""
-    if not any(checkpoints.glob("*.ckpt")):
+    if not has_checkpoints(folder):
         return
     if trial:
         raise ValueError(f"{folder} already holds a run; give trainer.fast_dev_run another --folder.")

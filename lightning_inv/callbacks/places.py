@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_inv.traces import has_configuration, has_manifest
+from lightning_inv.traces import has_checkpoints, has_configuration, has_manifest
 
 DONE = ("records", "tallies")
 """Folders that tell what is done."""
@@ -175,7 +175,7 @@ def check_no_other(folder: Path, problems: Sequence[str]) -> None:
     """
     checkpoints = folder / "checkpoints"
     begun = checkpoints.is_dir() and (folder / "config.yaml").exists()
-    if begun or any(checkpoints.glob("*.ckpt")):
+    if begun or has_checkpoints(folder):
         raise ValueError(f"{folder} holds a training; give --folder another name for the results.")
     if own := [name for name in problems if (folder / name / "config.yaml").exists()]:
         raise ValueError(f"{folder / own[0]} holds a run of its own; give --folder another name.")
@@ -202,14 +202,24 @@ def check_no_restoration(folder: Path) -> None:
 
 def _check_replaced(folder: Path, names: Iterable[str]) -> None:
     """Raises ValueError if a file of a run would replace what no run has left; a link may go."""
-    known = has_manifest(folder) or any((folder / "checkpoints").glob("*.ckpt"))
-    ours = known or has_configuration(folder) or bool(problems_in(folder))
-    for path in (folder / name for name in names):
+    known = has_manifest(folder) or has_checkpoints(folder) or has_configuration(folder)
+    check_left([folder / name for name in names], known or bool(problems_in(folder)))
+
+
+def check_left(paths: Iterable[Path], ours: bool, left: str = "no run has left it") -> None:
+    """Raises ValueError if a file would be replaced that no run has left; a link may go.
+
+    Args:
+        paths: Where files will be written.
+        ours: Whether files that are there are of a run.
+        left: Why they are not, where they are not.
+    """
+    for path in paths:
         if path.is_symlink() or not path.exists() or (ours and path.is_file()):
             continue
         raise ValueError(
-            f"{path} is in the place of a file that is written here, but no run has left it: move it away, "
-            "or give --folder another name."
+            f"{path} is in the place of a file that is written here, but {left}: move it away, or give "
+            "--folder another name."
         )
 
 

@@ -10,7 +10,7 @@ from lightning import Trainer
 
 import lightning_inv
 from lightning_inv.callbacks.manifest import settings_of
-from lightning_inv.callbacks.places import check_files
+from lightning_inv.callbacks.places import check_files, check_left
 from lightning_inv.callbacks.scores import score
 from lightning_inv.data import ImageDataModule
 from lightning_inv.data.dataset import First
@@ -101,7 +101,9 @@ def tune(
     """
     path = Path(folder)
     check_files(path, OUTPUTS)
-    _check_replaced(path)
+    journal, *others = (path / name for name in OUTPUTS)
+    searched = journal.exists() and journal.stat().st_size > 0
+    check_left(others, searched, f"no {journal.name} beside it tells of a search that has left it")
     trials = Trials(search, model, data, trainer)
     measurement = model.measurement.recipe if model.measurement else None
     told = settings_of(trials.restoration({}), data, str(trainer.precision))[""]
@@ -121,18 +123,6 @@ def tune(
     }
     write_preset(path / "preset.yaml", preset_text(search, study, trials.solver(study.best_params), run))
     return {"measure": search.measure, "best": study.best_value, "settings": study.best_params}
-
-
-def _check_replaced(folder: Path) -> None:
-    """Raises ValueError if a file of a search would replace what none has left: a journal comes first."""
-    journal, *others = (folder / name for name in OUTPUTS)
-    if journal.exists() and journal.stat().st_size:
-        return
-    if found := [path for path in others if path.exists()]:
-        raise ValueError(
-            f"{found[0]} is in the place of a file that is written here, but no {journal.name} beside it "
-            "tells of a search that has left it: move it away, or give --folder another name."
-        )
 
 
 def noise_of(model: Restoration) -> str:
