@@ -118,22 +118,12 @@ def test_a_saved_configuration_does_not_say_what_to_go_on_from(tmp_path: Path) -
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["ckpt_path"] is None
 
 
-@pytest.mark.parametrize("name", ["new", "last", "previous"])
+@pytest.mark.parametrize("name", ["new", "last", "previous", "./last"])
 def test_the_best_checkpoint_has_a_name_of_its_own(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     said = refusal(train, words(tmp_path / "run", f"--checkpoint.filename={name}"), capsys)
     assert f"checkpoint.filename is that of the best, which '{name}' cannot be" in said
-
-
-def test_a_training_in_a_new_folder_has_a_prior_there_though_one_before_was_better(
-    tmp_path: Path,
-) -> None:
-    train(words(tmp_path / "run", "--trainer.max_steps=2"))
-    checkpoint = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    worse = ["--model.optimizer.lr=10.0", "--trainer.max_steps=4", f"--ckpt_path={checkpoint}"]
-    train(words(tmp_path / "other", *worse))
-    assert (tmp_path / "other" / "prior.safetensors").exists()
 
 
 def test_images_that_are_left_out_are_told(tmp_path: Path, prior: Path) -> None:

@@ -1,5 +1,6 @@
 """Links within a folder of results, planted to lead elsewhere: nothing is written by way of them."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,14 @@ def test_a_link_in_the_place_of_the_mark_of_a_shard_is_replaced(tmp_path: Path) 
     (tmp_path / "results" / "shards" / "0-of-2").symlink_to(tmp_path / "new")
     assert finish_shard(tmp_path / "results", Shard(0, 2)) == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_a_link_in_the_place_of_the_manifest_of_shards_is_replaced(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "manifest.json").symlink_to(tmp_path / "new")
+    infer([*words, "--data.shard=1/2"])
+    assert not (tmp_path / "new").exists()
+    assert json.loads((tmp_path / "results" / "manifest.json").read_text())
 
 
 def test_the_folder_itself_may_be_a_link(words: list[str], tmp_path: Path) -> None:

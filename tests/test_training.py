@@ -89,7 +89,8 @@ class Validation:
         self.sanity_checking, self.fast_dev_run, self.is_global_zero = False, False, True
         self.global_step = self.world_size = self.accumulate_grad_batches = 1
         self.datamodule = SimpleNamespace(batch_size=1)
-        self.strategy = SimpleNamespace(reduce_boolean_decision=lambda found: found)
+        self.strategy = SimpleNamespace(reduce_boolean_decision=bool, broadcast=bool)
+        self.ckpt_path = None
 
 
 def test_a_validation_without_a_number_is_never_the_best(tmp_path: Path) -> None:
@@ -113,6 +114,15 @@ def test_a_prior_that_goes_on_remembers_its_best(tmp_path: Path) -> None:
     first.on_validation_end(Validation(2.0), module)
     second.load_state_dict(first.state_dict())
     second.on_validation_end(Validation(3.0), module)
+    assert read_provenance(tmp_path / "prior.safetensors")["val_loss"] == 2
+
+
+def test_a_training_in_a_new_folder_has_a_prior_there_though_one_before_was_better(tmp_path: Path) -> None:
+    file, module = PriorFile(str(tmp_path)), SimpleNamespace(averaged=tiny_prior(), start_from=None)
+    file.load_state_dict({"best": 1.0, "start_from": None})
+    validation = Validation(2.0)
+    file.on_fit_start(validation, module)
+    file.on_validation_end(validation, module)
     assert read_provenance(tmp_path / "prior.safetensors")["val_loss"] == 2
 
 
