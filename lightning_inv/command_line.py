@@ -2,6 +2,7 @@
 
 import difflib
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,6 +141,7 @@ class CommandLine(LightningCLI):
         try:
             super().parse_arguments(parser, args)
             check_classes(self.config, self.trusted)
+            _check_folder(self.config.folder)
             if not 0 <= (seed := int(self.config.seed_everything)) < 2**32:
                 raise ValueError(f"seed_everything must be from 0 to {2**32 - 1}, got {seed}.")
         except OmegaConfBaseException as error:
@@ -229,6 +231,13 @@ class CommandLine(LightningCLI):
                 "data.num_workers smaller. What is done stays."
             )
         return f"memory is short: {self.memory}" if lacks_memory(error) else None
+
+
+def _check_folder(folder: str) -> None:
+    """Raises ValueError for a folder that Lightning would look for elsewhere than others do."""
+    if "://" in folder or (whole := os.path.expanduser(folder)) != folder:
+        instead = "on a disk of this machine" if "://" in folder else f"written out, such as {whole}"
+        raise ValueError(f"--folder must be {instead}, got {folder!r}.")
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """What somebody has, and no run has made, stays: priors, settings, files of other programs."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,28 @@ def test_a_prior_is_kept_under_another_name_where_a_training_begins_by_itself(tr
     train(words(trained, "--ckpt_path=auto", "--trainer.max_steps=1"))
     assert (trained / "prior-1.safetensors").read_bytes() == before
     assert (trained / "prior.safetensors").exists()
+
+
+def test_a_prior_is_kept_wherever_a_training_that_begins_by_itself_is_started(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (trained / "a" / "b").mkdir(parents=True)
+    before = (trained / "prior.safetensors").read_bytes()
+    arguments = words(trained, "--ckpt_path=auto", "--trainer.max_steps=1")
+    monkeypatch.chdir(trained / "a" / "b")
+    train(arguments)
+    assert (trained / "prior-1.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize("place", ["~/run", "file:///tmp/run", "s3://bucket/run"])
+@pytest.mark.parametrize("script", [train, infer], ids=["train", "infer"])
+def test_a_folder_that_libraries_would_take_for_another_is_refused(
+    script: Callable, place: str, tmp_path: Path, prior: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Checkpoints would lie in another folder than all else, over those of another training."""
+    given = words(tmp_path / "run") if script is train else arguments(prior, tmp_path / "run")
+    said = refusal(script, [*given, f"--folder={place}"], capsys)
+    assert re.search(f"--folder must be (on a disk|written out, such as /).*, got '{place}'", said)
 
 
 def test_a_best_checkpoint_that_is_left_alone_is_not_replaced(
@@ -135,9 +159,8 @@ def test_images_that_are_left_out_are_told(tmp_path: Path, prior: Path) -> None:
 
 def test_torch_does_not_choose_where_compiled_code_is_kept(tmp_path: Path) -> None:
     """It does so as it is imported, and tells by the environment, as if somebody had said so."""
-    code = (
-        "import lightning_inv.cli, torch._dynamo.package, os\nfrom lightning_inv.modules import compiling\n"
-    )
+    code = "import lightning_inv.cli, os\nfrom lightning_inv.modules import compiling\n"
+    code += "from torch._inductor.runtime.runtime_utils import cache_dir\ncache_dir()\n"
     code += f"compiling.own_cache(); print(os.environ[{VARIABLE!r}])"
     own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path)}
     kept = {key: value for key, value in os.environ.items() if key != VARIABLE}

@@ -82,8 +82,8 @@ class PriorFile(Callback):
             remove_parts(self.path.parent)
         if not trainer.strategy.broadcast(self.path.exists()):
             self.best = None  # of a run that goes on in another folder the next is the best there
-        begun = Path(trainer.ckpt_path or "")
-        self.own = begun.resolve().parent.parent == self.path.parent.resolve()  # else it is of another run
+        begun = trainer.ckpt_path and Path(trainer.ckpt_path).resolve()
+        self.own = bool(begun) and begun.parent.parent == self.path.parent.resolve()  # else of another run
 
     def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if not trainer.global_step:  # a run that goes on keeps what it began with
