@@ -234,7 +234,7 @@ def test_a_run_cannot_go_on_with_another_network_and_keeps_its_configuration(
     before = (tmp_path / "run" / "config.yaml").read_text()
     wider = ["--model.denoiser.network.width", "6", "--ckpt_path", "last"]
     said = refusal(train, words(tmp_path / "run", *wider), capsys)
-    assert "or of other running means: size mismatch for denoiser.network." in said
+    assert "model.denoiser.network.width is 6 here and 4 there" in said
     assert (tmp_path / "run" / "config.yaml").read_text() == before
 
 

@@ -36,6 +36,15 @@ def kind(denoiser: NetworkDenoiser) -> dict[str, Any]:
     return {**recipe, "init_args": {**arguments, "schedule": denoiser.schedule.recipe}}
 
 
+def check_kind(denoiser: NetworkDenoiser, held: Any) -> None:
+    """Raises ValueError if a checkpoint tells that it is of a denoiser of another kind."""
+    for difference in () if held is None else differences(kind(denoiser), held, "model.denoiser"):
+        raise ValueError(
+            f"it is of another model.denoiser: {difference} there. Give the settings it was trained with, as "
+            "in the config.yaml of its folder."
+        )
+
+
 def differences(own: Any, other: Any, where: str) -> Iterator[str]:
     """What two recipes differ in, from the outside in, in the names of the command line."""
     if not (isinstance(own, dict) and isinstance(other, dict)):

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
 
 from lightning_inv.denoisers import Denoiser, NetworkDenoiser
+from lightning_inv.modules.changed_settings import given
 from lightning_inv.modules.compiling import own_cache
-from lightning_inv.modules.fine_tuning import starting_weights
-from lightning_inv.modules.resuming import begin_with_a_step, check_optimizer, check_schedule
+from lightning_inv.modules.fine_tuning import check_kind, kind, starting_weights
+from lightning_inv.modules.resuming import begin_with_a_step, go_on
 from lightning_inv.modules.running_means import best_of, running_mean
 from lightning_inv.modules.sharding import shard, whole
 from lightning_inv.modules.termination import Termination
@@ -102,12 +103,11 @@ class PriorTraining(LightningModule):
         T = denoiser.schedule.T
         self.validation_times = [1 + int((level + 0.5) * T / noise_levels) for level in range(noise_levels)]
         self.compile_network, self.seed = compile, seed
-        self.changing = False
+        self.changing, self.given, self.held = False, None, None
         for module in self.denoiser.modules():
             if isinstance(module, Network):
                 module.checkpointed = checkpoint_activations
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-
         usual = [0.999 if ema_decay is None else ema_decay]
         decays = usual if ema_half_lives is None else [0.5 ** (1 / life) for life in ema_half_lives]
         self.means = nn.ModuleList(running_mean(denoiser, decay) for decay in decays)
@@ -154,12 +154,14 @@ class PriorTraining(LightningModule):
         return loaded
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["accumulate"] = self.trainer.accumulate_grad_batches
+        checkpoint |= {"accumulate": self.trainer.accumulate_grad_batches, "given": self.given}
+        checkpoint["denoiser"] = kind(self.denoiser)
         for name in checkpoint.keys() & {"state_dict", "optimizer_states"}:  # FSDP sends tensors as they lie
             checkpoint[name] = apply_to_collection(checkpoint[name], Tensor, Tensor.contiguous)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.changing = True  # until training begins
+        self.changing, self.held = True, checkpoint.get("given")  # until training begins
+        check_kind(self.denoiser, checkpoint.get("denoiser"))
 
         def like_weights(state: Tensor) -> Tensor:
             return state.contiguous(memory_format=self.memory_format) if state.ndim == 4 else state
@@ -195,10 +197,8 @@ class PriorTraining(LightningModule):
             raise ValueError(
                 f"the devices go on from different steps, {steps}: all nodes must see the same --folder."
             )
-        for optimizer in self.trainer.optimizers:
-            check_optimizer(optimizer, self.trainer.ckpt_path)
-        for config in self.trainer.lr_scheduler_configs:
-            check_schedule(config.scheduler, self.trainer.ckpt_path)
+        optimizer, schedule = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
+        go_on(optimizer, schedule, self.given, self.held, self.trainer.ckpt_path)
         self.changing = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
@@ -274,9 +274,9 @@ class PriorTraining(LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.denoiser.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        return [optimizer], [{"scheduler": self.lr_scheduler(optimizer), "interval": "step"}]
+        schedule = None if self.lr_scheduler is None else self.lr_scheduler(optimizer)
+        self.given = given(optimizer, schedule)
+        return [optimizer], [] if schedule is None else [{"scheduler": schedule, "interval": "step"}]
 
     def _start(self) -> None:
         """Takes the weights to start from, unless steps were made already."""

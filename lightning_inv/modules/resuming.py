@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+
+from lightning_inv.modules.changed_settings import take_over
 
 COUNTS = {"ready", "started", "processed", "completed", "_batches_that_stepped"}
 """What Lightning calls its counts."""
@@ -45,6 +48,35 @@ def _check_counts(loop: dict[str, Any]) -> None:
             _check_counts(value)
         elif name in COUNTS and not (isinstance(value, int) and value >= 0):
             raise ValueError(f"the count {name!r} of its loops must be a whole number from 0, got {value!r}.")
+
+
+def go_on(
+    optimizer: Optimizer, schedule: LRScheduler | None, now: dict[str, Any], then: Any, path: str
+) -> None:
+    """Finds what cannot be gone on with; of settings that have changed a warning tells.
+
+    Args:
+        optimizer: The optimizer, which has its state from a checkpoint, if there is one.
+        schedule: Its schedule, likewise.
+        now: What the settings say of both.
+        then: What a checkpoint tells that they said; None if there is none, or it does not.
+        path: The file of the checkpoint.
+
+    Raises:
+        ValueError: The checkpoint is not of this training.
+    """
+    check_optimizer(optimizer, path)
+    if schedule is not None:
+        check_schedule(schedule, path)
+    if then is None:
+        return
+    try:
+        changed = take_over(optimizer, schedule, now, then)
+    except ValueError as error:
+        raise ValueError(f"{path} is no checkpoint of this training: {error}") from None
+    if changed:
+        told = ", ".join(f"{name} is {own} now, not {held}" for name, (held, own) in changed.items())
+        rank_zero_warn(f"settings have changed since {path} was written: {told}.")
 
 
 def check_optimizer(optimizer: Optimizer, path: str) -> None:
