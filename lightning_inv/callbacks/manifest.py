@@ -211,10 +211,13 @@ def _is_record(record: Record) -> bool:
     solvers = record.get("solvers")
     if not isinstance(solvers, dict) or any(map(name_fault, (record.get("name"), *solvers))):
         return False
-    return all(
-        isinstance(measures, dict)
-        and all(_is_measure(value, str if key == "failed" else float) for key, value in measures.items())
-        for measures in solvers.values()
+    return all(map(are_measures, solvers.values()))
+
+
+def are_measures(told: Any) -> bool:
+    """Whether these are measures by name, numbers or None, and why a solver has failed."""
+    return isinstance(told, dict) and all(
+        _is_measure(value, str if key == "failed" else float) for key, value in told.items()
     )
 
 

@@ -18,7 +18,7 @@ from lightning_inv.callbacks.manifest import Manifest, picture_path, settings_of
 from lightning_inv.callbacks.pictures import comparison, write_picture, write_png
 from lightning_inv.callbacks.places import check_folders, check_names, check_place, problems_in
 from lightning_inv.callbacks.scores import score
-from lightning_inv.callbacks.spread import SampleFiles, record
+from lightning_inv.callbacks.spread import SampleFiles, Tally, record
 from lightning_inv.data import ImageDataModule
 from lightning_inv.modules import Restoration, Restored
 
@@ -58,7 +58,8 @@ class ResultWriter(BasePredictionWriter):
         names = data.selected().names
         self.manifests = {name: Manifest(self.folder / name, names) for name in pl_module.work}
         self.sample_files = {
-            name: SampleFiles(manifest.tallies, manifest.parts) for name, manifest in self.manifests.items()
+            name: SampleFiles(manifest.tallies, manifest.parts, partial(_fits, name, data, pl_module))
+            for name, manifest in self.manifests.items()
         }
         if shared and self.overwrite:
             raise ValueError(f"no output.overwrite with data.shard: others may be at work in {self.folder}.")
@@ -238,3 +239,15 @@ def told(trainer: Trainer, look: Callable[[], Any]) -> Any:
 def deviation(samples: Tensor) -> Tensor:
     """The deviation over samples, shape ``(K, C, H, W)``, shown from black, 0, to white, 1 or more."""
     return samples.std(0, correction=1) * 2 - 1
+
+
+def _fits(problem: str, data: ImageDataModule, module: Restoration, tally: Tally) -> bool:
+    """Whether a tally can be of a run: of an image, solvers, samples and a shape that it has."""
+    images, solvers = data.selected(), module.work[problem].solvers
+    if tally.index >= len(images) or tally.moments.keys() != solvers.keys():
+        return False
+    shape = images.shapes(tally.index).get("image", module.prior.shape)
+    sizes = [zip(moments.mean.shape, shape, strict=True) for moments in tally.moments.values()]
+    return all(sample < module.samples for sample in tally.samples) and all(
+        side is None or side == own for size in sizes for own, side in size
+    )

@@ -3,14 +3,16 @@
 import functools
 import json
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lightning_inv.callbacks.journal import Record
+from lightning_inv.callbacks.manifest import are_measures
 from lightning_inv.callbacks.scores import QUALITY, finite
 from lightning_inv.files import own_name, read_weights, write_weights
 from lightning_inv.metrics import psnr, ssim
@@ -65,15 +67,29 @@ class Tally:
         header, tensors = read_weights(path)
         try:
             told = json.loads(header["tally"])
-            if not all(isinstance(number, int) for number in (told["index"], *told["samples"])):
-                raise TypeError("its samples have no numbers")
             moments = {
                 name: Moments(len(told["samples"]), tensors[f"{name}/mean"], tensors[f"{name}/squares"])
                 for name in told["sums"]
             }
-            return cls(told["index"], told["samples"], moments, told["sums"])
-        except (KeyError, RecursionError, TypeError, ValueError) as error:
+            tally = cls(told["index"], told["samples"], moments, told["sums"])
+            tally._check()
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"{path} is no tally of samples: {error}.") from None
+        return tally
+
+    def _check(self) -> None:
+        """Raises ValueError if it is not as they are written."""
+        numbers = (self.index, *self.samples)
+        if not all(isinstance(number, int) and number >= 0 for number in numbers):
+            raise ValueError("its samples have no numbers")
+        if len(set(self.samples)) < len(self.samples) or not all(map(are_measures, self.sums.values())):
+            raise ValueError("its samples come twice, or have no measures that are numbers")
+        for moments in self.moments.values():
+            mean, squares = moments.mean, moments.squares
+            if not (mean.dtype == squares.dtype == torch.double and mean.ndim == 3):
+                raise ValueError("its moments are of no image")
+            if mean.shape != squares.shape:
+                raise ValueError("its moments are of two images")
 
 
 def _together(one: Sums, other: Sums) -> Sums:
@@ -95,10 +111,11 @@ class SampleFiles:
     Args:
         folder: The folder.
         parts: Where files lie while they are written.
+        fits: Whether a tally can be of this run; others are passed over, as damaged ones are.
     """
 
-    def __init__(self, folder: Path, parts: Path) -> None:
-        self.folder, self.parts = folder, parts
+    def __init__(self, folder: Path, parts: Path, fits: Callable[[Tally], bool] = lambda tally: True) -> None:
+        self.folder, self.parts, self.fits = folder, parts, fits
         self._open: dict[int, tuple[Path, Tally]] = {}
 
     def add(self, index: int, sample: int, restored: dict[str, Tensor], scores: dict[str, Sums]) -> None:
@@ -132,7 +149,7 @@ class SampleFiles:
         """The samples of each image that are drawn."""
         found: dict[int, set[int]] = {}
         for index, paths in self._paths().items():
-            for tally in _disjoint(paths):
+            for tally in self._disjoint(index, paths):
                 found.setdefault(index, set()).update(tally.samples)
         return {index: frozenset(samples) for index, samples in found.items()}
 
@@ -146,7 +163,7 @@ class SampleFiles:
         """
         paths = self._paths()
         for index in indices:
-            parts = list(_disjoint(paths.get(index, [])))
+            parts = list(self._disjoint(index, paths.get(index, [])))
             if sum(len(part.samples) for part in parts) == count:
                 try:
                     whole = functools.reduce(operator.add, parts)
@@ -167,18 +184,17 @@ class SampleFiles:
                 found.setdefault(int(index), []).append(path)
         return found
 
-
-def _disjoint(paths: Sequence[Path]) -> Iterator[Tally]:
-    """The tallies of files that are there, not damaged, and have no sample that one before has."""
-    seen: set[int] = set()
-    for path in paths:
-        try:
-            tally = Tally.read(path)
-        except (ValueError, FileNotFoundError):  # or it was merged just now
-            continue
-        if seen.isdisjoint(tally.samples):
-            seen.update(tally.samples)
-            yield tally
+    def _disjoint(self, index: int, paths: Sequence[Path]) -> Iterator[Tally]:
+        """The tallies of an image in files that are whole, with no sample that one before has."""
+        seen: set[int] = set()
+        for path in paths:
+            try:
+                tally = Tally.read(path)
+            except (ValueError, FileNotFoundError):  # or it was merged just now
+                continue
+            if tally.index == index and self.fits(tally) and seen.isdisjoint(tally.samples):
+                seen.update(tally.samples)
+                yield tally
 
 
 def record(tally: Tally, name: str, truth: Tensor | None) -> Record:
