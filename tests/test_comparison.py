@@ -135,6 +135,7 @@ REFUSED = {
     ),
     "none": ({"problems": {}}, "", "model.problems must name at least one problem"),
     "name": ({"problems": {"a/b": HIDDEN}}, "", "the name of a problem is made of letters"),
+    "folder": ({"problems": {"checkpoints": HIDDEN}}, "", "'checkpoints' is the name of a folder of a run"),
     "both": ({"measurement": HIDDEN["measurement"]}, "", "model.measurement or model.problems, not both"),
     "setting": ({}, "--model.solvers.ddrm_5.steps=0", "problem 'hidden': DDRM.steps must be in [1, 1000]"),
     "reference": ({}, "--compare.reference=ddrm", "compare.reference must be a solver, ddrm_3, ddrm_5, plug"),

@@ -134,7 +134,7 @@ def test_perfect_image_has_no_number(prior: Path, tmp_path: Path) -> None:
     ("more", "message"),
     [
         (["--data=NoImages"], "there is nothing to measure"),
-        (["--model.solvers.truth=PseudoInverse"], "'truth' is the name of a folder of results"),
+        (["--model.solvers.truth=PseudoInverse"], "'truth' is the name of a folder of a run; give"),
         (
             ["--model.solvers.reddiff.plan.low=0.9", "--model.solvers.reddiff.plan.high=0.5"],
             "0 <= low < high",

@@ -8,8 +8,8 @@ from lightning_inv.constraints import Measurement
 from lightning_inv.denoisers import Denoiser
 from lightning_inv.solvers import Solver
 
-RESERVED = frozenset({"truth", "measurement", "grids", "records", "tallies", "checkpoints"})
-"""Names of folders of results that no solver may have."""
+RESERVED = frozenset({"truth", "measurement", "grids", "records", "tallies", "shards", "checkpoints"})
+"""Names of folders of a run that no solver or problem may have."""
 LONGEST = 247
 """The bytes of a name, at most: with "_samples" the 255 of common file systems."""
 
@@ -48,14 +48,14 @@ def check_name(name: str, what: str) -> None:
         raise ValueError(f"the name of a {what} is made of letters, digits, - and _; got {name!r}.")
     if (length := len(name.encode())) > LONGEST:
         raise ValueError(f"the name of a {what} has {LONGEST} bytes at most, got {length}: {name!r}.")
+    if name in RESERVED or (what == "solver" and name.endswith(("_std", "_samples"))):
+        raise ValueError(f"{name!r} is the name of a folder of a run; give the {what} another one.")
 
 
 def check_names(solvers: Mapping[str, Solver]) -> None:
     """Raises ValueError unless each name can be that of a folder beside the other results."""
     for name in solvers:
         check_name(name, "solver")
-        if name in RESERVED or name.endswith(("_std", "_samples")):
-            raise ValueError(f"{name!r} is the name of a folder of results; give the solver another one.")
 
 
 @contextmanager
