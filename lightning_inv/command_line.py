@@ -26,7 +26,7 @@ from lightning_inv.configuration import completed, merge, read_config, split_wor
 from lightning_inv.data import ImageDataModule
 from lightning_inv.launchers import check_restarts, environment, layout
 from lightning_inv.locks import at_work
-from lightning_inv.messages import explain, sentence
+from lightning_inv.messages import explain, sentence, shown
 from lightning_inv.out_of_memory import GONE, OutOfMemory, lacks_memory, lost_worker
 from lightning_inv.trusted import check_classes, check_packages, trust, trusted_by
 
@@ -38,14 +38,10 @@ BAD_INPUT = (ValueError, TypeError, ArithmeticError, OSError, ImportError)
 
 
 def fail(message: str) -> NoReturn:
-    """Ends the process with a message, without its middle if it is endless.
-
-    What would speak to the terminal, in the name of a file for one, is written out.
-    """
+    """Ends the process with a message, without its middle if it is endless."""
     if len(message) > LONGEST:
         message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
-    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message)
-    print(f"{Path(sys.argv[0]).name}: error: {shown}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
+    print(f"{Path(sys.argv[0]).name}: error: {shown(message)}", file=sys.stderr)  # noqa: T201 (it goes to stderr)
     raise SystemExit(2)
 
 
@@ -270,7 +266,7 @@ def merged(defaults: Path, words: list[str], trusted: Sequence[str] = ()) -> Ite
 def say(trainer: Trainer, text: str) -> None:
     """Prints once, whatever the number of processes."""
     if trainer.is_global_zero:
-        print(text)  # noqa: T201 (a command line speaks to its user)
+        print(shown(text))  # noqa: T201 (a command line speaks to its user)
 
 
 def quiet() -> None:

@@ -35,6 +35,11 @@ def sentence(error: Exception, folder: str) -> str:
     return str(error)
 
 
+def shown(text: str) -> str:
+    """A text in which what would speak to the terminal, in the name of a file for one, is written out."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def explain(message: str, hints: dict[str, Any]) -> str:
     """The message without its way through the types, and with the names that would do.
 

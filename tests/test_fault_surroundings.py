@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import pytest
@@ -15,6 +16,7 @@ from trainings import words
 from lightning_inv import trusted
 from lightning_inv.callbacks.plots import against
 from lightning_inv.cli import infer, train
+from lightning_inv.command_line import say
 from lightning_inv.modules.compiling import VARIABLE, own_cache
 
 pytestmark = pytest.mark.faults
@@ -93,6 +95,12 @@ def test_the_environment_says_where_compiled_code_is_kept(monkeypatch: pytest.Mo
     monkeypatch.setenv(VARIABLE, "elsewhere")
     own_cache()
     assert os.environ[VARIABLE] == "elsewhere"
+
+
+def test_a_table_does_not_speak_to_the_terminal(capsys: pytest.CaptureFixture) -> None:
+    """Names of images for which a solver has failed stand below it; a record may come from a stranger."""
+    say(SimpleNamespace(is_global_zero=True), "é😀:\n\x1b]0;mine\x07\x1b[2J\r")
+    assert capsys.readouterr().out == "é😀:\n\\x1b]0;mine\\x07\\x1b[2J\\r\n"
 
 
 def test_a_name_does_not_speak_to_the_terminal(capsys: pytest.CaptureFixture) -> None:
