@@ -1,6 +1,7 @@
 """Lists of images that are read as they are needed, and images that are not as they were listed."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from buckets import BUCKET, opened, remote, served, written
+from damage import within
 from helpers import attached, names_of, refusal
 from pictures import BROKEN, noise_pictures, write
 from restorations import arguments
@@ -104,6 +106,28 @@ def test_a_file_that_is_no_longer_what_was_listed_is_named(
     harm(tmp_path / "images" / "1.png")
     with pytest.raises((OSError, ValueError), match=why):
         list(attached(remote(folder, **settings)).predict_dataloader())
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("name", "size", "why"),
+    [("a", 1, "'a' in .*list.json is no image"), ("a.png", 1e999, "list.json is no list of images")],
+)
+def test_a_list_from_a_stranger_names_images_alone(tmp_path: Path, name: str, size: float, why: str) -> None:
+    listing, folder = tmp_path / "list.json", noise_pictures(tmp_path / "images")
+    listing.write_text(json.dumps({"root": folder, "files": {name: size}}))
+    with pytest.raises(ValueError, match=why):
+        remote(folder, listing=str(listing)).dataset("all")
+
+
+@pytest.mark.faults
+def test_a_pipe_among_listed_images_is_named(tmp_path: Path) -> None:
+    listing, folder = tmp_path / "list.json", noise_pictures(tmp_path / "images")
+    assert names_of(remote(folder, listing=str(listing)))
+    (tmp_path / "images" / "1.png").unlink()
+    os.mkfifo(tmp_path / "images" / "1.png")
+    with within(20), pytest.raises(OSError, match=r"1\.png is no regular file"):
+        list(attached(remote(folder, listing=str(listing), num_workers=0)).predict_dataloader())
 
 
 @pytest.mark.faults

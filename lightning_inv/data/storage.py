@@ -77,6 +77,9 @@ class StoredImages:
             OSError: One cannot be read, or has another size than it was listed with.
         """
         items = [self.files.items[i] for i in indices]
+        for path in () if self.remote else (item.path for item in items):
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe, of which nobody sees the end
+                raise OSError(self._gone(f"{path} is no regular file."))
         if self.remote and self.forks and get_worker_info() is None:
             contents = [self._read(item, threads=False) for item in items]
         elif self._without_obstore():
@@ -133,7 +136,7 @@ class StoredImages:
         try:
             known = json.loads(read_regular(self.listing, LONGEST))
             root, files = known["root"], {str(name): int(size) for name, size in known["files"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ArithmeticError, ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(f"{self.listing} is no list of images; delete it, or name another.") from None
         if root != self.root:
             raise ValueError(f"{self.listing} lists the images of {root}, not of {self.root}.")
@@ -156,6 +159,8 @@ class StoredImages:
         for name in sizes:
             if {"", ".", ".."} & set(name.split("/")):  # names of results are made of it
                 raise ValueError(f"the name {name!r} of an image in {self.root} is no path within it.")
+            if not _is_image(name):
+                raise ValueError(f"{name!r} in {self.listing} is no image ({', '.join(sorted(SUFFIXES))}).")
             if self.remote and set("?#") & set(name):
                 raise ValueError(
                     f"the name {name!r} of an image in {self.root} has a ? or #, where litdata ends it."
