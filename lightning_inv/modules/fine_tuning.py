@@ -46,11 +46,14 @@ def check_kind(denoiser: NetworkDenoiser, held: Any) -> None:
 
 
 def differences(own: Any, other: Any, where: str) -> Iterator[str]:
-    """What two recipes differ in, from the outside in, in the names of the command line."""
+    """What two recipes differ in, from the outside in, in the names of the command line.
+
+    Arguments that one of them lacks are passed over: a class may have got them since.
+    """
     if not (isinstance(own, dict) and isinstance(other, dict)):
         if own != other:
             yield f"{where} is {own} here and {other}"
         return
-    for key in [*own, *(other.keys() - own.keys())]:
+    for key in (key for key in own if key in other):
         inner = where if key in ("class_path", "init_args") else f"{where}.{key}"
-        yield from differences(own.get(key), other.get(key), inner)
+        yield from differences(own[key], other[key], inner)
