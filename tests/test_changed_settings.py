@@ -33,16 +33,17 @@ def both(optimizer: Optimizer) -> SequentialLR:
     return SequentialLR(optimizer, [ExponentialLR(optimizer, 0.9), StepLR(optimizer, 3)], [6])
 
 
-SCHEDULES: list[Schedules] = [
-    partial(WarmupCosine, steps=20, warmup=3),
-    partial(StepLR, step_size=2, gamma=0.5),
-    partial(ExponentialLR, gamma=0.9),
-    partial(CosineAnnealingLR, T_max=20),
-    partial(LambdaLR, lr_lambda=lambda step: 1 / (1 + step)),
-    partial(OneCycleLR, max_lr=0.3, total_steps=20),
-    partial(CyclicLR, base_lr=0.1, max_lr=0.2, step_size_up=3),
-    both,
-]
+SCHEDULES: dict[str, Schedules | None] = {
+    "none": None,
+    "ours": partial(WarmupCosine, steps=20, warmup=3),
+    "steps": partial(StepLR, step_size=2, gamma=0.5),
+    "exponential": partial(ExponentialLR, gamma=0.9),
+    "cosine": partial(CosineAnnealingLR, T_max=20),
+    "a function": partial(LambdaLR, lr_lambda=lambda step: 1 / (1 + step)),
+    "one cycle": partial(OneCycleLR, max_lr=0.3, total_steps=20),
+    "cycles": partial(CyclicLR, base_lr=0.1, max_lr=0.2, step_size_up=3),
+    "one after another": both,
+}
 """Schedules of torch, in whose rate that of the optimizer is a factor or nothing."""
 
 
@@ -79,7 +80,7 @@ def gone_on(
 
 
 @pytest.mark.parametrize("steps", [1, 4, 9])
-@pytest.mark.parametrize("schedule", [None, *SCHEDULES], ids=str)
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_another_rate_counts_as_if_it_had_been_given_at_first(schedule: Schedules | None, steps: int) -> None:
     optimizer, own, _ = made(schedule, lr=0.001)
     expected = rates(optimizer, own, 19)[steps:]
@@ -88,7 +89,7 @@ def test_another_rate_counts_as_if_it_had_been_given_at_first(schedule: Schedule
     assert isinstance(own, OneCycleLR | CyclicLR) or changed["lr"] == (0.1, 0.001)
 
 
-@pytest.mark.parametrize("schedule", [None, *SCHEDULES], ids=str)
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 def test_the_same_settings_change_nothing(schedule: Schedules | None) -> None:
     optimizer, own, _ = made(schedule)
     found, changed, _ = gone_on(schedule, schedule, 7)
