@@ -1,19 +1,23 @@
 """Settings that are others than those a training began with: where it goes on, those given now count."""
 
 import copy
-import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lightning_inv.fingerprints import path_of
 
 PARTS = ("optimizer", "lr_scheduler")
 """What must be of the class that it was of."""
-MOVED = frozenset({"_last_lr", "_schedulers", "base_lrs", "last_epoch"})
-"""What of a schedule is no setting, or follows from those of the optimizer."""
+FOLLOWS = frozenset({"base_lrs", "_last_lr", "_schedulers"})
+"""What of a schedule follows from settings that are told anyhow."""
+NEEDS = ("amsgrad", "centered", "momentum")
+"""Settings of optimizers that, where they are on, need numbers that are kept from the first step on."""
+MOST = 10**8
+"""The steps after which a schedule may be another one, at most: all of them are gone through."""
 
 
 def given(optimizer: Optimizer, schedule: LRScheduler | None) -> dict[str, Any]:
@@ -27,68 +31,83 @@ def given(optimizer: Optimizer, schedule: LRScheduler | None) -> dict[str, Any]:
     return copy.deepcopy(told)
 
 
-def take_over(
-    optimizer: Optimizer, schedule: LRScheduler | None, now: Mapping[str, Any], then: Any
-) -> dict[str, tuple[Any, Any]]:
-    """Lets settings count that have changed since a checkpoint was written; all else in it stays.
+def changes(optimizer: Optimizer, now: Mapping[str, Any], then: Any) -> dict[str, tuple[Any, Any]]:
+    """What settings have changed since a checkpoint was written.
 
     Args:
-        optimizer: The optimizer, with its state from the checkpoint.
-        schedule: The schedule, likewise.
-        now: What the settings say of both, by ``given``.
+        optimizer: The optimizer.
+        now: What the settings say of it and of its schedule, by ``given``.
         then: The same of the run that wrote the checkpoint, as the checkpoint tells it.
 
     Returns:
-        What has changed, by name: what it was, and what it is.
+        By name what a setting was, and what it is.
 
     Raises:
-        ValueError: The optimizer or the schedule is of another class, or what the checkpoint tells is none.
+        ValueError: The optimizer or the schedule is of another class, a setting needs what the checkpoint
+            lacks, or what the checkpoint tells is none.
     """
     try:
         for part in PARTS:
             if now[part] != then[part]:
                 raise ValueError(
-                    f"its model.{part} is {then[part]}, but {now[part]} is given; a training begins with "
-                    "another one from a prior, by model.start_from."
+                    f"its model.{part} is {then[part]!r:.100}, but {now[part]} is given; a training begins "
+                    "with another one from a prior, by model.start_from."
                 )
         changed: dict[str, tuple[Any, Any]] = {}
-        for group, own, held in zip(optimizer.param_groups, now["groups"], then["groups"], strict=True):
-            changed |= _take_group(group, own, held)
-        return changed if schedule is None else changed | _take_state(schedule, now["state"], then["state"])
-    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        for own, held in zip(_parts(now), _parts(then), strict=True):
+            changed |= _changed(own, held)
+    except (AttributeError, LookupError, TypeError) as error:
         raise ValueError(f"what it tells of its settings is none ({type(error).__name__}).") from None
+    for name in NEEDS if type(optimizer) is not SGD else ():
+        if name in changed and changed[name][1] and not changed[name][0]:
+            raise ValueError(
+                f"it has not what model.optimizer.{name}={changed[name][1]} needs from the first step on; a "
+                "training begins with it from a prior, by model.start_from."
+            )
+    if now["lr_scheduler"]:  # it sets "lr"
+        changed["lr"] = changed.pop("initial_lr", None)
+    return {name: both for name, both in changed.items() if both and name not in FOLLOWS}
 
 
-def _changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def take_over(
+    optimizer: Optimizer, schedule: LRScheduler | None, fresh: tuple[Optimizer, LRScheduler | None], step: int
+) -> None:
+    """Lets the settings count that are given: the rate is what they say of the step that is reached.
+
+    Args:
+        optimizer: The optimizer, with its state from a checkpoint.
+        schedule: The schedule, likewise.
+        fresh: Both as they are made, which are changed.
+        step: The steps that were made.
+
+    Raises:
+        ValueError: These are too many to go through.
+    """
+    if step > MOST:
+        raise ValueError(f"its steps, {step}, are too many for other settings; at most {MOST} are.")
+    theirs, moved = fresh
+    if schedule is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the optimizer makes no step
+            for _ in range(step):
+                moved.step()
+        schedule.load_state_dict(moved.state_dict())
+    for group, own in zip(optimizer.param_groups, theirs.param_groups, strict=True):
+        group.update({name: value for name, value in own.items() if name != "params"})
+
+
+def _parts(told: Any) -> list[Mapping[str, Any]]:
+    """The groups of weights, the schedule, and those that it is made of."""
+    parts, left = [*told["groups"]], [told["state"]]
+    while left:
+        parts.append(left.pop())
+        left += parts[-1].get("_schedulers", ())
+    return parts
+
+
+def _changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What differs; an older torch had fewer settings."""
     return {name: (then[name], value) for name, value in now.items() if _differ(value, then.get(name, value))}
-
-
-def _take_group(
-    group: dict[str, Any], now: Mapping[str, Any], then: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
-    """Lets the settings of a group of weights count; the rate stays where its schedule has it by now."""
-    changed = _changes(now, then)
-    if "initial_lr" in now:  # there is a schedule, which sets "lr"
-        changed.pop("lr", None)
-        if "initial_lr" in changed:
-            moved = group["lr"] / group["initial_lr"] if group["initial_lr"] else math.nan
-            group["lr"] = now["initial_lr"] * (moved if math.isfinite(moved) else 1.0)
-    group.update({name: value for name, (_, value) in changed.items()})
-    return {name.removeprefix("initial_"): both for name, both in changed.items()}
-
-
-def _take_state(schedule: Any, now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Lets the settings of a schedule count, and of those that it is made of."""
-    changed = _changes(now, then)
-    taken = {name: value for name, (_, value) in changed.items() if name not in MOVED - {"base_lrs"}}
-    if taken:
-        schedule.load_state_dict({**schedule.state_dict(), **taken})
-    told = {name: both for name, both in changed.items() if name not in MOVED}
-    within = (getattr(schedule, "_schedulers", ()), now.get("_schedulers", ()), then.get("_schedulers", ()))
-    for inner, own, held in zip(*within, strict=True):
-        told |= _take_state(inner, own, held)
-    return told
 
 
 def _differ(one: Any, other: Any) -> bool:

@@ -26,6 +26,8 @@ class WarmupCosine(LambdaLR):
                 f"got {warmup}."
             )
 
+        self.steps, self.warmup, self.floor = steps, warmup, floor  # a checkpoint tells of them
+
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup

@@ -197,8 +197,7 @@ class PriorTraining(LightningModule):
             raise ValueError(
                 f"the devices go on from different steps, {steps}: all nodes must see the same --folder."
             )
-        optimizer, schedule = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
-        go_on(optimizer, schedule, self.given, self.held, self.trainer.ckpt_path)
+        go_on(self, self.given, self.held)
         self.changing = False
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

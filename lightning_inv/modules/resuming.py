@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from lightning import LightningModule
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lightning_inv.modules.changed_settings import take_over
+from lightning_inv.messages import shown
+from lightning_inv.modules.changed_settings import changes, take_over
 
 COUNTS = {"ready", "started", "processed", "completed", "_batches_that_stepped"}
 """What Lightning calls its counts."""
@@ -17,6 +19,9 @@ OTHERWISE = frozenset({"LBFGS", "Adafactor"})
 """Optimizers of torch that keep other shapes."""
 MOST = 2**53
 """The steps that a schedule has made, at most; what is above may be no float."""
+
+QUOTED = 80
+"""The letters of a setting that a warning quotes, at most."""
 
 
 def begin_with_a_step(checkpoint: dict[str, Any], accumulate: int) -> None:
@@ -50,33 +55,39 @@ def _check_counts(loop: dict[str, Any]) -> None:
             raise ValueError(f"the count {name!r} of its loops must be a whole number from 0, got {value!r}.")
 
 
-def go_on(
-    optimizer: Optimizer, schedule: LRScheduler | None, now: dict[str, Any], then: Any, path: str
-) -> None:
+def go_on(module: LightningModule, now: dict[str, Any], then: Any) -> None:
     """Finds what cannot be gone on with; of settings that have changed a warning tells.
 
     Args:
-        optimizer: The optimizer, which has its state from a checkpoint, if there is one.
-        schedule: Its schedule, likewise.
-        now: What the settings say of both.
-        then: What a checkpoint tells that they said; None if there is none, or it does not.
-        path: The file of the checkpoint.
+        module: What is trained, by one optimizer, which has its state from a checkpoint if there is one.
+        now: What the settings say of the optimizer and of its schedule.
+        then: What the checkpoint tells that they said; None if there is none, or it does not.
 
     Raises:
         ValueError: The checkpoint is not of this training.
     """
+    optimizer, schedule = module.optimizers(use_pl_optimizer=False), module.lr_schedulers()
+    path = module.trainer.ckpt_path
     check_optimizer(optimizer, path)
     if schedule is not None:
         check_schedule(schedule, path)
-    if then is None:
-        return
     try:
-        changed = take_over(optimizer, schedule, now, then)
+        changed = {} if then is None else changes(optimizer, now, then)
+        if changed:
+            (fresh,), others = module.configure_optimizers()
+            anew = others[0]["scheduler"] if others else None
+            take_over(optimizer, schedule, (fresh, anew), module.global_step)
     except ValueError as error:
         raise ValueError(f"{path} is no checkpoint of this training: {error}") from None
-    if changed:
-        told = ", ".join(f"{name} is {own} now, not {held}" for name, (held, own) in changed.items())
-        rank_zero_warn(f"settings have changed since {path} was written: {told}.")
+    told = [f"{name} is {_quoted(own)} now, not {_quoted(held)}" for name, (held, own) in changed.items()]
+    if told:
+        rank_zero_warn(f"settings have changed since {path} was written: {', '.join(told)}.")
+
+
+def _quoted(value: Any) -> str:
+    """A setting, which a stranger may have written, in a few letters."""
+    text = shown(repr(value))
+    return text if len(text) <= QUOTED else f"{text[:QUOTED]}..."
 
 
 def check_optimizer(optimizer: Optimizer, path: str) -> None:
