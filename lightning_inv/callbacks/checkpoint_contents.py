@@ -25,6 +25,8 @@ OLDEST = 2
 """Checkpoints of older versions Lightning changes as it reads them, after all that is checked here."""
 PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 """What Lightning's ``ModelCheckpoint`` calls the paths in its state, besides those of ``best_k_models``."""
+PARTS_AT_MOST, DEPTH = 1_000_000, 100
+"""The parts of a checkpoint, and its levels: what is unfolded, printed or copied must have an end."""
 TIMES = 100
 """How much larger than their file tensors may be that share what they hold, as weights may."""
 
@@ -75,7 +77,7 @@ def _check_version(path: Path, found: dict[str, Any]) -> None:
 def _check_tensors(path: Path, found: dict[str, Any]) -> None:
     """Raises ValueError where a tensor would take memory for more numbers than the file holds."""
     most, held = TIMES * path.stat().st_size, 0
-    for name, value in _tensors(found):
+    for name, value in _tensors(path, found):
         plain = type(value) in (Tensor, nn.Parameter) and value.layout == torch.strided
         if not plain or value.is_meta or value.is_quantized:
             raise ValueError(
@@ -91,20 +93,25 @@ def _check_tensors(path: Path, found: dict[str, Any]) -> None:
             )
 
 
-def _tensors(found: Any) -> Iterator[tuple[str, Tensor]]:
-    """All tensors, each once, with the keys that lead to it."""
-    parts, seen = [("", found)], set()
+def _tensors(path: Path, found: Any) -> Iterator[tuple[str, Tensor]]:
+    """All tensors, each once, with the keys that lead to it; raises ValueError if parts have no end."""
+    parts, seen, count = [("", found, 0)], set(), 0
     while parts:
-        name, part = parts.pop()
-        if id(part) in seen:  # a part may be within many, or within itself
-            continue
-        seen.add(id(part))
+        name, part, depth = parts.pop()
+        count += 1  # a part may be within many, or within itself
+        if count > PARTS_AT_MOST or depth > DEPTH:
+            raise ValueError(
+                f"{path} may not be gone on from: it has more than {PARTS_AT_MOST} parts, with those that it "
+                f"repeats, or {DEPTH} levels."
+            )
         if isinstance(part, Tensor):
-            yield name, part
+            if id(part) not in seen:
+                seen.add(id(part))
+                yield name, part
         elif isinstance(part, dict):
-            parts += [(f"{name}.{key}".lstrip("."), value) for key, value in part.items()]
+            parts += [(f"{name}.{key}".lstrip("."), value, depth + 1) for key, value in part.items()]
         elif isinstance(part, list | tuple | set):
-            parts += [(f"{name}.{k}", value) for k, value in enumerate(part)]
+            parts += [(f"{name}.{k}", value, depth + 1) for k, value in enumerate(part)]
 
 
 def _check_paths(path: Path, states: dict[str, Any]) -> None:
