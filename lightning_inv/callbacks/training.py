@@ -80,10 +80,10 @@ class PriorFile(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if trainer.is_global_zero:
             remove_parts(self.path.parent)
-        if not trainer.strategy.broadcast(self.path.exists()):
-            self.best = None  # of a run that goes on in another folder the next is the best there
         begun = trainer.ckpt_path and Path(trainer.ckpt_path).resolve()
         self.own = bool(begun) and begun.parent.parent == self.path.parent.resolve()  # else of another run
+        if not trainer.strategy.broadcast(self.own and self.path.exists()):
+            self.best = None  # of a run that goes on in another folder the next is the best there
 
     def on_train_start(self, trainer: Trainer, pl_module: PriorTraining) -> None:
         if not trainer.global_step:  # a run that goes on keeps what it began with
