@@ -65,6 +65,16 @@ def test_a_tally_as_it_is_written_counts(tmp_path: Path) -> None:
     assert SampleFiles(tmp_path / "tallies", tmp_path / ".parts").drawn() == {0: {0, 1}}
 
 
+def test_tallies_of_an_image_have_one_shape(tmp_path: Path) -> None:
+    """Else a number would be spread over a whole image."""
+    files = SampleFiles(tmp_path / "tallies", tmp_path / ".parts")
+    for sample, shape in enumerate([(1, 8, 8), (1, 1, 1)]):
+        files.add(0, sample, {"a": torch.zeros(shape)}, {"a": {"psnr": 1.0}})
+        files.write()
+        files.keep([])
+    assert SampleFiles(tmp_path / "tallies", tmp_path / ".parts").drawn() == {0: {0}}
+
+
 OTHERS: dict[str, dict[str, Any]] = {
     "another solver": {"solvers": ("other",)},
     "fewer solvers": {"solvers": tuple(SOLVERS)[:1]},

@@ -187,14 +187,18 @@ class SampleFiles:
     def _disjoint(self, index: int, paths: Sequence[Path]) -> Iterator[Tally]:
         """The tallies of an image in files that are whole, with no sample that one before has."""
         seen: set[int] = set()
+        shape = None
         for path in paths:
             try:
                 tally = Tally.read(path)
             except (ValueError, FileNotFoundError):  # or it was merged just now
                 continue
             if tally.index == index and self.fits(tally) and seen.isdisjoint(tally.samples):
-                seen.update(tally.samples)
-                yield tally
+                own = {name: moments.mean.shape for name, moments in tally.moments.items()}
+                if shape in (None, own):
+                    shape = own
+                    seen.update(tally.samples)
+                    yield tally
 
 
 def record(tally: Tally, name: str, truth: Tensor | None) -> Record:
