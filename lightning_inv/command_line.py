@@ -231,8 +231,9 @@ class CommandLine(LightningCLI):
 
 def _check_folder(folder: str) -> None:
     """Raises ValueError for a folder that Lightning would look for elsewhere than others do."""
-    if "://" in folder or (whole := os.path.expanduser(folder)) != folder:
-        instead = "on a disk of this machine" if "://" in folder else f"written out, such as {whole}"
+    elsewhere = "::" in folder or "://" in folder or folder.startswith("data:")  # as fsspec takes it
+    if elsewhere or (whole := os.path.expanduser(folder)) != folder:
+        instead = "a path on a disk" if elsewhere else f"written out, such as {whole}"
         raise ValueError(f"--folder must be {instead}, got {folder!r}.")
 
 

@@ -17,6 +17,7 @@ from trainings import words
 from lightning_inv.cli import infer, train
 from lightning_inv.data.image_files import find_images
 from lightning_inv.modules.compiling import VARIABLE
+from lightning_inv.priors import read_provenance
 
 pytestmark = pytest.mark.faults
 
@@ -58,7 +59,7 @@ def test_a_prior_is_kept_wherever_a_training_that_begins_by_itself_is_started(
     assert (trained / "prior-1.safetensors").read_bytes() == before
 
 
-@pytest.mark.parametrize("place", ["~/run", "file:///tmp/run", "s3://bucket/run"])
+@pytest.mark.parametrize("place", ["~/run", "file:///tmp/run", "s3://bucket/run", "memory::run", "data:x"])
 @pytest.mark.parametrize("script", [train, infer], ids=["train", "infer"])
 def test_a_folder_that_libraries_would_take_for_another_is_refused(
     script: Callable, place: str, tmp_path: Path, prior: Path, capsys: pytest.CaptureFixture
@@ -66,7 +67,7 @@ def test_a_folder_that_libraries_would_take_for_another_is_refused(
     """Checkpoints would lie in another folder than all else, over those of another training."""
     given = words(tmp_path / "run") if script is train else arguments(prior, tmp_path / "run")
     said = refusal(script, [*given, f"--folder={place}"], capsys)
-    assert re.search(f"--folder must be (on a disk|written out, such as /).*, got '{place}'", said)
+    assert re.search(f"--folder must be (a path on a disk|written out, such as /).*, got '{place}'", said)
 
 
 def test_a_best_checkpoint_that_is_left_alone_is_not_replaced(
@@ -97,6 +98,17 @@ def test_a_training_that_goes_on_from_elsewhere_keeps_a_prior_that_is_there(
     begun = tmp_path / "other" / "checkpoints" / "last.ckpt"
     train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4"))
     assert before in [path.read_bytes() for path in trained.glob("prior*.safetensors")]
+
+
+def test_a_prior_of_another_run_does_not_pass_as_that_of_a_training_that_was_never_better(
+    tmp_path: Path, trained: Path
+) -> None:
+    before = (trained / "prior.safetensors").read_bytes()
+    train(words(tmp_path / "other", "--trainer.max_steps=2"))
+    begun = tmp_path / "other" / "checkpoints" / "last.ckpt"
+    train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4", "--model.optimizer.lr=5.0"))
+    assert (trained / "prior-1.safetensors").read_bytes() == before
+    assert read_provenance(trained / "prior.safetensors")["steps"] == 4
 
 
 def test_a_trial_of_a_training_leaves_nothing_that_the_training_would_be_refused_for(tmp_path: Path) -> None:
