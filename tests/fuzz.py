@@ -19,7 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--minutes", type=float, default=5.0, help="all in all")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--target", action="append", help=f"some of {', '.join(NAMES)}")
+    parser.add_argument("--target", action="append", choices=NAMES, help="all if none is given")
     parser.add_argument("--engine", action="append", choices=("random", "hypothesis", "atheris"))
     parser.add_argument("--findings", type=Path, help="where inputs that show a fault are kept")
     args = parser.parse_args()
