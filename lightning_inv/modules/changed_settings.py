@@ -16,7 +16,7 @@ FOLLOWS = frozenset({"base_lrs", "_last_lr", "_schedulers"})
 """What of a schedule follows from settings that are told anyhow."""
 NEEDS = ("amsgrad", "centered", "momentum")
 """Settings of optimizers that, where they are on, need numbers that are kept from the first step on."""
-MOST = 10**8
+MOST = 10**7
 """The steps after which a schedule may be another one, at most: all of them are gone through."""
 
 
