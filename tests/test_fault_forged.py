@@ -59,7 +59,9 @@ def doubled() -> list[Any]:
 
 @pytest.mark.parametrize("made", [within_itself, doubled])
 @pytest.mark.parametrize(
-    "place", [("given",), ("denoiser", "init_args"), ("callbacks", "PriorFile", "best"), ("loops",)], ids=str
+    "place",
+    [("given",), ("denoiser", "init_args"), ("callbacks", "PriorFile", "best"), ("loops", "fit_loop")],
+    ids=str,
 )
 def test_lists_that_unfold_without_an_end_are_refused(
     place: tuple, made: Callable[[], Any], content: dict[str, Any], tmp_path: Path

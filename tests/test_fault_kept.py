@@ -90,23 +90,24 @@ def test_a_training_may_start_from_the_prior_whose_place_it_takes(trained: Path)
     assert (trained / "prior-1.safetensors").exists()
 
 
-def test_a_training_that_goes_on_from_elsewhere_keeps_a_prior_that_is_there(
-    tmp_path: Path, trained: Path
-) -> None:
-    before = (trained / "prior.safetensors").read_bytes()
-    train(words(tmp_path / "other", "--trainer.max_steps=1"))
-    begun = tmp_path / "other" / "checkpoints" / "last.ckpt"
-    train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4"))
+def replaced(trained: Path, steps: int, *more: str) -> bytes:
+    """The prior that a folder had before a training of so many steps elsewhere goes on there."""
+    before, other = (trained / "prior.safetensors").read_bytes(), trained.parent / "other"
+    train(words(other, f"--trainer.max_steps={steps}"))
+    begun = other / "checkpoints" / "last.ckpt"
+    train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4", *more))
+    return before
+
+
+def test_a_training_that_goes_on_from_elsewhere_keeps_a_prior_that_is_there(trained: Path) -> None:
+    before = replaced(trained, 1)
     assert before in [path.read_bytes() for path in trained.glob("prior*.safetensors")]
 
 
 def test_a_prior_of_another_run_does_not_pass_as_that_of_a_training_that_was_never_better(
-    tmp_path: Path, trained: Path
+    trained: Path,
 ) -> None:
-    before = (trained / "prior.safetensors").read_bytes()
-    train(words(tmp_path / "other", "--trainer.max_steps=2"))
-    begun = tmp_path / "other" / "checkpoints" / "last.ckpt"
-    train(words(trained, f"--ckpt_path={begun}", "--trainer.max_steps=4", "--model.optimizer.lr=5.0"))
+    before = replaced(trained, 2, "--model.optimizer.lr=5.0")
     assert (trained / "prior-1.safetensors").read_bytes() == before
     assert read_provenance(trained / "prior.safetensors")["steps"] == 4
 
